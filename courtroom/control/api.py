@@ -1,0 +1,178 @@
+"""What the server may ask of the docket: the seam between pages and courtrooms.
+
+Rules
+* Everything raises ``Refused`` (answer it), ``BadMessage`` (close the session) or ``Unavailable`` (try again).
+* ``submit`` returns only when the command's entries are durable and the media plane obeys (narrow, record, widen,
+  tell).
+* A ``Session`` never blocks its courtroom: pushes are hand-overs, the newest view wins, a slow reader loses old ones.
+
+Constructor used by ``bootstrap``: ``control.docket.open_docket(ledgers, registry, sign, key_hex, key_file, settings)
+-> Docket`` (async), where ``sign(bytes) -> bytes`` is Ed25519 and ``settings`` is ``config.Settings``; ``await
+docket.close()`` at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from courtroom.hearing.commands import Command
+from courtroom.hearing.ledger import Entry, SignedHead
+from courtroom.hearing.model import Case, Hearing, Policy, SeatPlan
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSeat:
+    """One ordered seat and the person on it; ``plan.id`` is already chosen (``s-`` + random), ``plan.linked_to`` an
+    id.
+    """
+
+    plan: SeatPlan
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class HearingPlan:
+    case: Case
+    policy: Policy
+    scheduled_at: int
+    seats: tuple[PlannedSeat, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedSeat:
+    """What is told once, to the staff that created the hearing; afterwards only the token's hash is known."""
+
+    id: str
+    role: str
+    name: str
+    token: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    id: str
+    seats: tuple[IssuedSeat, ...]
+
+
+class Session(Protocol):
+    """One signalling connection of a seat."""
+
+    @property
+    def id(self) -> str: ...
+
+    def push_view(self, view: dict[str, Any]) -> None: ...
+
+    def push_signal(self, signal: dict[str, Any]) -> None: ...
+
+    def close(self, reason: str) -> None:
+        """``replaced`` | ``removed`` | ``closing``; the session tells its client and hangs up."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """``state``: none | queued | composing | sealing | sealed | failed; ``progress`` 0–100; ``bag`` once sealed."""
+
+    state: str = "none"
+    progress: int = 0
+    eta_s: int | None = None
+    bag: Path | None = None
+    seal: Mapping[str, Any] = field(default_factory=dict)  # root sha256/sm3, signature key, duration_us, gaps, phases
+
+
+class Courtroom(Protocol):
+    """One hearing and everybody connected to it."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def hearing(self) -> Hearing:
+        """The newest state; frozen."""
+        ...
+
+    @property
+    def names(self) -> Mapping[str, str]: ...
+
+    @property
+    def archive(self) -> Archive: ...
+
+    async def submit(self, command: Command) -> int:
+        """Carry out a command; the ledger's seq after it."""
+        ...
+
+    async def attach(self, seat: str, session: Session) -> None:
+        """A client of this seat is here: replaces an earlier session, pushes the first view."""
+        ...
+
+    async def detach(self, seat: str, session: Session, evidence: Sequence[Mapping[str, str | int]]) -> None:
+        """The signalling connection is gone; rows as in ``hearing.model.Spell.evidence``."""
+        ...
+
+    async def note_evidence(self, seat: str, evidence: Sequence[Mapping[str, str | int]]) -> None:
+        """A fact from elsewhere (page-hide beacon, client's journal); may come before or after the loss."""
+        ...
+
+    async def open_media(self, seat: str, places: int, publish: Sequence[str]) -> tuple[str, str]:
+        """``(transport id, offer SDP)`` for the seat's present room; replaces the seat's earlier transport at
+        connect.
+        """
+        ...
+
+    async def answer_media(self, seat: str, transport: str, sdp: str) -> None: ...
+
+    async def restart_media(self, seat: str, transport: str) -> str: ...
+
+    async def hang_up(self, seat: str, transport: str) -> None:
+        """DELETE of the media resource: the same as the leave button when it is the seat's transport of the
+        courtroom.
+        """
+        ...
+
+    def set_preferences(self, seat: str, places: Sequence[Mapping[str, Any]]) -> None: ...
+
+    def presence(self) -> dict[str, Any]: ...
+
+    async def ledger(self) -> list[Entry]: ...
+
+    async def head(self) -> SignedHead: ...
+
+    async def verify_archive(self) -> dict[str, Any]:
+        """Runs the verifier in its own process; ``{"ok", "checks": [...]}``. ``Refused("no_archive")`` before the
+        seal.
+        """
+        ...
+
+    async def read_archive(self, reader: str) -> Path:
+        """Path of the programme MP4 after the read is in the ledger (invariant 10). ``reader``: seat id or
+        ``staff``.
+        """
+        ...
+
+
+class Docket(Protocol):
+    """Every hearing of this control process."""
+
+    async def create(self, plan: HearingPlan) -> Created: ...
+
+    def courtrooms(self) -> Sequence[Courtroom]: ...
+
+    def find(self, hearing: str) -> Courtroom | None: ...
+
+    def media(self) -> list[str]:
+        """Addresses of the media ports, ``udp:ip:port``."""
+        ...
+
+    def health(self) -> dict[str, bool]:
+        """``{"workers", "writer", "store", "disk"}``."""
+        ...
+
+    def metrics(self) -> dict[str, float]:
+        """Gauges by name for the metrics page."""
+        ...
+
+    async def close(self) -> None: ...

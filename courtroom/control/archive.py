@@ -1,0 +1,180 @@
+"""From a closed hearing to its archive: one job at a time, in a process of its own, niced below everything.
+
+Rules: the job is idempotent and is started again after a restart until the bag is there; its progress is a line of JSON
+on stdout; its crash touches no hearing and shows as ``failed``. The bag's own manifest is the only source of what is
+shown as seal. Nothing here deletes: a failed attempt's folder is left to the job itself, which resumes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import structlog
+
+from courtroom.control.api import Archive
+from courtroom.errors import Refused, Unavailable
+from courtroom.hearing.ledger import Entry, SignedHead, to_line
+from courtroom.hearing.model import Hearing
+
+ATTEMPTS: Final = 3
+VERIFY_TIMEOUT_S: Final = 600.0
+MAX_LINE: Final = 1 << 20
+
+log = structlog.get_logger()
+
+
+class Closed(Protocol):
+    """What the job needs of a hearing that is over."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def hearing(self) -> Hearing: ...
+
+    @property
+    def names(self) -> Any: ...
+
+    async def ledger(self) -> list[Entry]: ...
+
+    async def head(self) -> SignedHead: ...
+
+    async def settle_recording(self) -> None: ...
+
+
+class ArchiveJobs:
+    """Runs ``recorder archive`` and ``recorder verify`` for the hearings of this process."""
+
+    def __init__(self, directory: Path, captures: Path, key: Path, font: Path | None) -> None:
+        self._directory = directory
+        self._captures = captures
+        self._key = key
+        self._font = font
+        self._one_at_a_time = asyncio.Semaphore(1)
+        self._running: set[asyncio.subprocess.Process] = set()
+
+    def bag(self, hearing: str) -> Path:
+        return self._directory / hearing
+
+    def programme(self, bag: Path) -> Path:
+        return bag / "data" / "programme.mp4"
+
+    async def make(self, closed: Closed) -> AsyncIterator[Archive]:
+        """Every state the archive goes through; the last one is ``sealed``, ``failed`` or ``none``."""
+        bag = self.bag(closed.id)
+        if await asyncio.to_thread(_is_sealed, bag):
+            yield Archive("sealed", 100, None, bag, await asyncio.to_thread(_seal, bag))
+            return
+        take = await self._take_of(closed)
+        if not take:
+            yield Archive("none")
+            return
+        yield Archive("queued")
+        async with self._one_at_a_time:
+            try:
+                await closed.settle_recording()
+            except (TimeoutError, Unavailable):
+                log.error("recording_not_settled", hearing=closed.id)
+            for attempt in range(ATTEMPTS):
+                async for state in self._attempt(closed, take, bag):
+                    yield state
+                if await asyncio.to_thread(_is_sealed, bag):
+                    yield Archive("sealed", 100, None, bag, await asyncio.to_thread(_seal, bag))
+                    return
+                log.error("archive_attempt_failed", hearing=closed.id, attempt=attempt)
+            yield Archive("failed")
+
+    async def verify(self, bag: Path) -> dict[str, Any]:
+        """The offline verifier's own report, run as anybody would run it."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "recorder", "verify", str(bag), "--json", stdout=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(VERIFY_TIMEOUT_S):
+                out, _ = await process.communicate()
+        except TimeoutError as error:
+            process.kill()
+            raise Unavailable("verify_failed") from error
+        try:
+            report = json.loads(out)
+        except ValueError as error:
+            raise Unavailable("verify_failed") from error
+        if not isinstance(report, dict):
+            raise Unavailable("verify_failed")
+        return report
+
+    def close(self) -> None:
+        """Jobs are resumable: at the end of the process they are simply ended."""
+        for process in self._running:
+            process.terminate()
+
+    async def _take_of(self, closed: Closed) -> str:
+        for entry in await closed.ledger():
+            if entry.type == "recording_started":
+                return str(entry.body["take"])
+        return ""
+
+    async def _attempt(self, closed: Closed, take: str, bag: Path) -> AsyncIterator[Archive]:
+        work = self._directory / f"{closed.id}.work"
+        head = await closed.head()
+        entries = await closed.ledger()
+        await asyncio.to_thread(_prepare, work, entries, head, dict(closed.names))
+        font = ["--font", str(self._font)] if self._font else []
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "recorder", "archive", "--capture", str(self._captures / take),
+            "--ledger", str(work / "ledger.jsonl"), "--head", str(work / "head.json"),
+            "--people", str(work / "people.json"), "--key", str(self._key), "--out", str(bag), *font,
+            "--progress", "json", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE,
+            start_new_session=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        self._running.add(process)
+        yield Archive("composing")
+        try:
+            while line := await process.stdout.readline():
+                if (state := _progress(line)) is not None:
+                    yield state
+            await process.wait()
+        finally:
+            self._running.discard(process)
+            if process.returncode is None:
+                process.terminate()
+
+
+def _progress(line: bytes) -> Archive | None:
+    try:
+        said = json.loads(line)
+        if said.get("event") != "progress":
+            return None
+        eta = said.get("eta_s")
+        stage = "sealing" if said.get("stage") == "seal" else "composing"
+        return Archive(stage, max(0, min(99, int(said["percent"]))), int(eta) if eta is not None else None)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _prepare(work: Path, entries: list[Entry], head: SignedHead, names: dict[str, str]) -> None:
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "ledger.jsonl").write_text("".join(to_line(entry) + "\n" for entry in entries), encoding="utf-8")
+    fields = {name: getattr(head, name) for name in ("hearing", "seq", "hash", "at", "signature", "key")}
+    (work / "head.json").write_text(json.dumps(fields), encoding="utf-8")
+    (work / "people.json").write_text(json.dumps(names, ensure_ascii=False), encoding="utf-8")
+
+
+def _is_sealed(bag: Path) -> bool:
+    return (bag / "tagmanifest-sha256.txt").is_file()
+
+
+def _seal(bag: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((bag / "data" / "manifest.json").read_text(encoding="utf-8"))
+        log_of = json.loads((bag / "data" / "recording-log.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Refused("archive_damaged") from error
+    return {**manifest.get("seal", {}), "recording_log": log_of}

@@ -1,0 +1,178 @@
+"""Every hearing of this control process: made, found again after a restart, and ended in order.
+
+``open_docket`` starts the capture writer and the media workers, claims every hearing of the store (a new fencing token:
+an earlier owner can write no more) and rebuilds its courtroom by replaying the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from courtroom.config import Settings
+from courtroom.control.api import Courtroom, Created, HearingPlan, IssuedSeat
+from courtroom.control.archive import ArchiveJobs
+from courtroom.control.capture import CaptureWriter
+from courtroom.control.clock import CourtClock
+from courtroom.control.courtroom import CourtroomActor
+from courtroom.control.workers import WorkerPool
+from courtroom.hearing.commands import COURT_SYSTEM
+from courtroom.hearing.evolve import evolve
+from courtroom.hearing.founding import found
+from courtroom.hearing.ledger import FIRST, Entry, entry_for, replay
+from courtroom.hearing.model import Hearing
+from courtroom.store.ports import Ledgers, Registry, SeatRecord
+
+TOKEN_BYTES: Final = 24
+CODE_DIGITS: Final = 6
+
+log = structlog.get_logger()
+
+
+def new_id(prefix: str) -> str:
+    """An id that says nothing: 96 random bits."""
+    return f"{prefix}-{secrets.token_hex(12)}"
+
+
+class CourtDocket:
+    """The docket over one store, one writer and a pool of workers."""
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        registry: Registry,
+        sign: Callable[[bytes], bytes],
+        key_hex: str,
+        key_file: Path,
+        settings: Settings,
+    ) -> None:
+        self._ledgers = ledgers
+        self._registry = registry
+        self._sign = sign
+        self._key_hex = key_hex
+        self.clock = CourtClock()
+        captures = settings.data / "captures"
+        # A short path of our own: a unix socket's name has 108 bytes, and --data may be anywhere
+        self._run = Path(tempfile.mkdtemp(prefix="court-"))
+        self._writer = CaptureWriter(self.clock, self._run / "capture.sock", captures)
+        self._pool = WorkerPool(
+            settings.workers, self.clock, settings.media_port, settings.public_addresses, self._writer.socket
+        )
+        self._archives = ArchiveJobs(settings.data / "archives", captures, key_file, settings.font)
+        self._courtrooms: dict[str, CourtroomActor] = {}
+
+    async def open(self) -> None:
+        await self._writer.start()
+        await self._pool.start()
+        for hearing in await self._ledgers.hearings():
+            entries = await self._ledgers.entries(hearing)
+            if entries:
+                room = await self._sit(replay(entries), entries[-1])
+                await room.recover()
+
+    async def create(self, plan: HearingPlan) -> Created:
+        hearing = new_id("h")
+        at = self.clock.now()
+        event = found(plan.case, plan.policy, plan.scheduled_at, tuple(seat.plan for seat in plan.seats))
+        first = entry_for(hearing, 1, at, COURT_SYSTEM, event, FIRST)
+        issued = tuple(
+            IssuedSeat(
+                seat.plan.id, str(seat.plan.role), seat.name, secrets.token_urlsafe(TOKEN_BYTES),
+                f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}",
+            )
+            for seat in plan.seats
+        )  # fmt: skip
+        await self._registry.add_seats(
+            [
+                SeatRecord(hearing, seat.id, seat.name, hashlib.sha256(seat.token.encode()).hexdigest(), seat.code)
+                for seat in issued
+            ]
+        )
+        fence = await self._ledgers.claim(hearing)
+        await self._ledgers.append(hearing, [first], fence)
+        await self._sit(evolve(None, event, at, 1, hearing), first, fence)
+        log.info("hearing_created", hearing=hearing, seats=len(issued), unchecked=plan.policy.unchecked)
+        return Created(hearing, issued)
+
+    def courtrooms(self) -> Sequence[Courtroom]:
+        return list(self._courtrooms.values())
+
+    def find(self, hearing: str) -> Courtroom | None:
+        return self._courtrooms.get(hearing)
+
+    def media(self) -> list[str]:
+        return [address for worker in self._pool.workers for address in worker.media]
+
+    def health(self) -> dict[str, bool]:
+        return {"workers": any(worker.up for worker in self._pool.workers), "writer": self._writer.up}
+
+    def processes(self) -> dict[str, int]:
+        """Process ids by name, for operators and for tests that kill them."""
+        return {"writer": self._writer.pid, **{f"worker-{worker.number}": worker.pid for worker in self._pool.workers}}
+
+    def metrics(self) -> dict[str, float]:
+        gauges: dict[str, float] = {
+            "courtroom_hearings": len(self._courtrooms),
+            "courtroom_workers_up": sum(worker.up for worker in self._pool.workers),
+            "courtroom_writer_up": float(self._writer.up),
+            "courtroom_worker_deaths_total": sum(worker.deaths for worker in self._pool.workers),
+        }
+        for name in ("loop_lag_us", "transports", "packets_in", "packets_out", "capture_lag_us"):
+            gauges[f"courtroom_worker_{name}"] = sum(
+                getattr(worker.load, name) for worker in self._pool.workers if worker.load
+            )
+        return gauges
+
+    async def close(self) -> None:
+        self._archives.close()
+        for room in self._courtrooms.values():
+            await room.close()
+        await self._pool.stop()
+        await self._writer.stop()
+        await asyncio.to_thread(shutil.rmtree, self._run, ignore_errors=True)
+
+    async def _sit(self, hearing: Hearing, last: Entry, fence: int | None = None) -> CourtroomActor:
+        names = {seat.seat: seat.name for seat in await self._registry.seats(hearing.id)}
+        room = CourtroomActor(
+            hearing,
+            last,
+            names=names,
+            fence=fence if fence is not None else await self._ledgers.claim(hearing.id),
+            clock=self.clock,
+            ids=lambda: new_id("x"),
+            ledgers=self._ledgers,
+            sign=self._sign,
+            key_hex=self._key_hex,
+            pool=self._pool,
+            writer=self._writer,
+            archives=self._archives,
+        )
+        self._courtrooms[hearing.id] = room
+        room.start()
+        return room
+
+
+async def open_docket(
+    ledgers: Ledgers,
+    registry: Registry,
+    sign: Callable[[bytes], bytes],
+    key_hex: str,
+    key_file: Path,
+    settings: Settings,
+) -> CourtDocket:
+    """A docket with its processes up and every hearing of the store seated.
+
+    ``sign`` is Ed25519, ``key_hex`` its public half; ``key_file`` (PEM) is handed to the archive job, which seals
+    with it.
+    """
+    docket = CourtDocket(ledgers, registry, sign, key_hex, key_file, settings)
+    await docket.open()
+    return docket

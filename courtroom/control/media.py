@@ -1,0 +1,404 @@
+"""The media plane of one hearing: which seat has which transport, and what the worker has been told to forward.
+
+Rules
+* ``hearing.access`` says who may receive whom; this module only turns its edges into routes between transports.
+* ``narrow`` runs before anything is recorded: transports of seats that change room are closed, routes that are no
+  longer allowed are gone when it returns. A worker that is dead forwards nothing, which is narrow enough.
+* ``settle`` runs after: the whole set of every room whose set differs is sent (``SetRoutes``, a new revision).
+* A seat has one transport that counts (``current``) and at most one on its way (``pending``); at connect the new one
+  takes over and the old one is closed: a reconnect replaces, never duplicates (invariant 3).
+* Every method is called by the hearing's actor alone, one at a time; the ``on_…`` methods only tell the actor.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+
+from courtroom.channel.messages import (
+    AcceptAnswer,
+    CaptureRoute,
+    CloseRoom,
+    CloseTransport,
+    Journal,
+    OpenRoom,
+    OpenTransport,
+    PlacePreference,
+    ProducerChanged,
+    Reply,
+    RestartTransport,
+    Route,
+    SetPreferences,
+    SetRoutes,
+    SpeakingChanged,
+    TransportChanged,
+)
+from courtroom.control.places import STAGE, Places, mid, slot
+from courtroom.control.workers import MediaWorker, WorkerPool
+from courtroom.errors import Refused, Unavailable
+from courtroom.hearing.access import RECORDER, Edge
+from courtroom.hearing.model import Kind
+
+MAX_PLACES: Final = 16
+PUBLISHABLE: Final = (Kind.MICROPHONE, Kind.CAMERA, Kind.SCREEN)
+
+_VIDEO_LINE: Final = re.compile(r"v(\d{1,2})", re.ASCII)
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Stay:
+    """One transport of one seat in one room."""
+
+    seat: str
+    transport: str
+    key: str  # the room as hearing.access names it
+    places: Places
+
+
+@dataclass(slots=True)
+class Applied:
+    """What the worker was last told about one room."""
+
+    revision: int = 0
+    routes: tuple[Route, ...] = ()
+    captures: tuple[CaptureRoute, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What access allows now: edges, each seat's room key, and the take that edges to the recorder are written to."""
+
+    edges: frozenset[Edge]
+    rooms: Mapping[str, str | None]
+    take: str
+    order: Sequence[str] = field(default_factory=tuple)  # seats in order of importance for places
+
+
+class MediaPlane:
+    """``tell`` receives what the worker reports, in order, and hands it to the actor."""
+
+    def __init__(self, hearing: str, pool: WorkerPool, tell: Callable[[object], None]) -> None:
+        self._hearing = hearing
+        self._pool = pool
+        self._tell = tell
+        self._worker: MediaWorker | None = None
+        self._rooms: dict[str, Applied] = {}
+        self._current: dict[str, Stay] = {}
+        self._pending: dict[str, Stay] = {}
+        self._epoch = 0
+        self._revision = 0
+        self.speaking: list[str] = []
+        self.journal: Journal | None = None
+
+    # --- what the worker says (any time, never blocks) --------------------------------------------
+
+    def on_worker_up(self) -> None:
+        """A respawned worker holds nothing; clients come back by themselves and rooms are opened as they do."""
+
+    def on_worker_down(self) -> None:
+        self._tell(WorkerDown())
+
+    def on_worker_message(self, message: TransportChanged | ProducerChanged | SpeakingChanged | Journal) -> None:
+        if isinstance(message, Journal):
+            self.journal = message
+        else:
+            self._tell(message)
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    def seat_of(self, transport: str) -> str | None:
+        for stays in (self._current, self._pending):
+            for seat, stay in stays.items():
+                if stay.transport == transport:
+                    return seat
+        return None
+
+    def is_current(self, transport: str) -> bool:
+        return any(stay.transport == transport for stay in self._current.values())
+
+    def has_media(self, seat: str) -> bool:
+        return seat in self._current
+
+    def room_name(self, key: str) -> str:
+        """Opaque to clients: changes whenever their transport is dead and a new offer is to be asked for."""
+        return f"{key}.{self._epoch}"
+
+    def routes_of(self, seat: str) -> list[dict[str, Any]]:
+        """``view.media.routes`` of a seat, from what the worker really forwards."""
+        stay = self._current.get(seat)
+        if stay is None:
+            return []
+        seats = {other.transport: other.seat for other in self._current.values()}
+        applied = self._rooms.get(self._room(stay.key), Applied())
+        return [
+            {
+                "mid": mid(route.place, route.kind),
+                "seat": seats.get(route.source, ""),
+                "source": route.kind,
+                "kind": "audio" if mid(route.place, route.kind).startswith("a") else "video",
+            }
+            for route in applied.routes
+            if route.receiver == stay.transport
+        ]
+
+    def quality(self) -> dict[str, str]:
+        """``good`` or ``unstable`` by seat, from the worker's last second."""
+        load = self._worker.load if self._worker else None
+        if load is None:
+            return {}
+        words = {
+            quality.transport: "unstable" if quality.loss_permille > 50 or quality.rtt_us > 400_000 else "good"
+            for quality in load.quality
+        }
+        return {seat: words.get(stay.transport, "good") for seat, stay in self._current.items()}
+
+    def speaking_seats(self, transports: Sequence[str]) -> list[str]:
+        return [seat for transport in transports if (seat := self.seat_of(transport)) is not None]
+
+    def capture_pending(self, since: int) -> bool:
+        """Whether captured packets from before ``since`` may still be on their way to the writer."""
+        if self._worker is None or not self._worker.up:
+            return False  # what a dead worker held is lost and shows as a gap
+        load = self._worker.load
+        return load is None or load.at <= since or load.capture_lag_us > 0
+
+    # --- transports -------------------------------------------------------------------------------
+
+    async def open(self, seat: str, key: str, places: int, publish: Sequence[str]) -> tuple[str, str]:
+        """A transport for ``seat`` in room ``key``: its id and the server's offer."""
+        if not 0 <= places <= MAX_PLACES:
+            raise Refused("too_many_places", {"max": MAX_PLACES})
+        if unknown := set(publish) - set(PUBLISHABLE):
+            raise Refused("unknown_kind", {"kind": sorted(unknown)[0][:32]})
+        worker = self._home()
+        room = self._room(key)
+        if room not in self._rooms:
+            worker.claim_room(room, self)
+            _done(await worker.ask(lambda number: OpenRoom(number, room)))
+            self._rooms[room] = Applied()
+        if earlier := self._pending.pop(seat, None):
+            await self._close(earlier.transport)
+        kinds = [kind for kind in (*PUBLISHABLE, Kind.SCREEN_SOUND) if kind in publish]
+        if Kind.SCREEN in publish:
+            kinds.append(Kind.SCREEN_SOUND)
+        stay = Stay(seat, f"t-{secrets.token_hex(8)}", key, Places(places))
+        worker.claim_transport(stay.transport, self)
+        reply = _done(
+            await worker.ask(
+                lambda number: OpenTransport(number, room, stay.transport, places, [str(k) for k in kinds])
+            )
+        )
+        self._pending[seat] = stay
+        return stay.transport, reply.sdp
+
+    async def answer(self, seat: str, transport: str, sdp: str) -> None:
+        self._own(seat, transport)
+        _done(await self._home().ask(lambda number: AcceptAnswer(number, transport, sdp)))
+
+    async def restart(self, seat: str, transport: str) -> str:
+        self._own(seat, transport)
+        return _done(await self._home().ask(lambda number: RestartTransport(number, transport))).sdp
+
+    async def promote(self, transport: str) -> str | None:
+        """A transport is connected: it counts from now on. The seat it belongs to, if it is still wanted."""
+        for seat, stay in list(self._pending.items()):
+            if stay.transport == transport:
+                del self._pending[seat]
+                if before := self._current.pop(seat, None):
+                    await self._close(before.transport)
+                self._current[seat] = stay
+                return seat
+        return None
+
+    def forget(self, transport: str) -> str | None:
+        """The worker has closed a transport; the seat whose current one it was."""
+        for seat, stay in list(self._pending.items()):
+            if stay.transport == transport:
+                del self._pending[seat]
+        for seat, stay in list(self._current.items()):
+            if stay.transport == transport:
+                del self._current[seat]
+                return seat
+        return None
+
+    async def drop(self, seat: str) -> None:
+        """Closes everything a seat has."""
+        for stays in (self._pending, self._current):
+            if stay := stays.pop(seat, None):
+                await self._close(stay.transport)
+
+    def lost_worker(self) -> list[str]:
+        """The worker died: nothing is forwarded any more. The seats that had media."""
+        seats = list(self._current)
+        self._current.clear()
+        self._pending.clear()
+        self._rooms.clear()
+        self.speaking = []
+        self._epoch += 1
+        if self._worker is not None:
+            self._worker.move_out(self)
+            self._worker = None
+        return seats
+
+    def prefer(self, seat: str, wishes: Sequence[Mapping[str, Any]]) -> None:
+        """Tile widths by video m-line; unknown m-lines are ignored, they may belong to an earlier stay."""
+        stay = self._current.get(seat)
+        if stay is None or self._worker is None:
+            return
+        places = []
+        for wish in wishes[: 2 * MAX_PLACES]:
+            place, width = _VIDEO_LINE.fullmatch(str(wish.get("mid"))), wish.get("width")
+            if place and isinstance(width, int) and int(place[1]) < stay.places.count:
+                places.append(PlacePreference(int(place[1]), max(0, min(width, 7680))))
+        if places and self._worker.up:
+            self._worker.send(SetPreferences(stay.transport, places))
+
+    # --- routes -----------------------------------------------------------------------------------
+
+    async def narrow(self, desired: Desired) -> None:
+        """Nothing that ``desired`` does not allow is forwarded when this returns."""
+        for seat in {*self._current, *self._pending}:
+            for stays in (self._pending, self._current):
+                if (stay := stays.get(seat)) and desired.rooms.get(seat) != stay.key:
+                    del stays[seat]
+                    await self._close(stay.transport)
+        allowed = {(edge.source, edge.receiver, str(edge.kind)) for edge in desired.edges}
+        seats = {stay.transport: seat for seat, stay in self._current.items()}
+        for room, applied in list(self._rooms.items()):
+            routes = tuple(
+                route for route in applied.routes
+                if (seats.get(route.source), seats.get(route.receiver), route.kind) in allowed
+            )  # fmt: skip
+            captures = tuple(
+                capture for capture in applied.captures
+                if capture.take == desired.take and (seats.get(capture.source), RECORDER, capture.kind) in allowed
+            )  # fmt: skip
+            if not await self._apply(room, routes, captures) and self._rooms[room].routes != routes:
+                self._fail_closed()
+
+    async def settle(self, desired: Desired) -> bool:
+        """Everything that ``desired`` allows and that has transports is forwarded; whether anything changed."""
+        changed = False
+        for room in list(self._rooms):
+            members = {seat: stay for seat, stay in self._current.items() if self._room(stay.key) == room}
+            edges = [edge for edge in desired.edges if edge.source in members]
+            captures = tuple(
+                CaptureRoute(desired.take, members[edge.source].transport, str(edge.kind), edge.source)
+                for edge in sorted(edges, key=_by_name)
+                if edge.receiver == RECORDER and desired.take
+            )
+            routes: list[Route] = []
+            for seat in sorted(members):
+                routes += self._routes_to(members[seat], members, edges, desired.order)
+            changed |= await self._apply(room, tuple(routes), captures)
+        return changed
+
+    def _routes_to(
+        self, stay: Stay, members: Mapping[str, Stay], edges: Sequence[Edge], order: Sequence[str]
+    ) -> list[Route]:
+        sources = [edge for edge in edges if edge.receiver == stay.seat]
+        rank = {seat: number for number, seat in enumerate(order)}
+        # A shared screen comes first: it is what everybody is asked to look at.
+        sources.sort(key=lambda edge: (slot(edge.kind) != STAGE, rank.get(edge.source, len(rank)), str(edge.kind)))
+        taken = stay.places.assign([(edge.source, slot(edge.kind)) for edge in sources])
+        return [
+            Route(stay.transport, place, members[edge.source].transport, str(edge.kind))
+            for edge in sources
+            if (place := taken.get((edge.source, slot(edge.kind)))) is not None
+        ]
+
+    async def _apply(self, room: str, routes: tuple[Route, ...], captures: tuple[CaptureRoute, ...]) -> bool:
+        applied = self._rooms[room]
+        if (routes, captures) == (applied.routes, applied.captures):
+            return False
+        self._revision += 1
+        revision = self._revision
+        worker = self._worker
+        if worker is None or not worker.up:
+            return False
+        try:
+            reply = await worker.ask(lambda number: SetRoutes(number, room, revision, list(routes), list(captures)))
+        except Unavailable:
+            return False  # it is dead or has been killed for not answering: it forwards nothing
+        if reply.code:
+            # A transport may have closed between the desire and the order; its own message is on the way.
+            log.warning("routes_refused", room_revision=revision, code=reply.code)
+            return False
+        self._rooms[room] = Applied(revision, routes, captures)
+        return True
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _room(self, key: str) -> str:
+        return f"{self._hearing}/{key}"
+
+    def _home(self) -> MediaWorker:
+        if self._worker is None:
+            self._worker = self._pool.pick()
+            self._worker.move_in(self)
+        if not self._worker.up:
+            raise Unavailable("media_unavailable")
+        return self._worker
+
+    def _own(self, seat: str, transport: str) -> None:
+        for stays in (self._pending, self._current):
+            if (stay := stays.get(seat)) and stay.transport == transport:
+                return
+        raise Refused("not_found")
+
+    async def _close(self, transport: str) -> None:
+        """Returns when the transport is gone; its routes go with it."""
+        for room, applied in self._rooms.items():
+            self._rooms[room] = Applied(
+                applied.revision,
+                tuple(route for route in applied.routes if transport not in (route.source, route.receiver)),
+                tuple(capture for capture in applied.captures if capture.source != transport),
+            )
+        if self._worker is None or not self._worker.up:
+            return
+        try:
+            await self._worker.ask(lambda number: CloseTransport(number, transport))
+        except Unavailable:
+            return  # dead workers hold no transports
+
+    def _fail_closed(self) -> None:
+        """The worker did not take an order to forward less: what it does is unknown, so it must not go on."""
+        if self._worker is not None and self._worker.up:
+            log.error("narrowing_refused")
+            self._worker.kill()
+
+    async def close(self) -> None:
+        """The hearing is over: every transport and room is closed."""
+        for seat in {*self._current, *self._pending}:
+            await self.drop(seat)
+        if self._worker is not None:
+            for room in list(self._rooms):
+                try:
+                    await self._worker.ask(lambda number, room=room: CloseRoom(number, room))  # type: ignore[misc]
+                except Unavailable:
+                    break
+            self._worker.move_out(self)
+            self._worker = None
+        self._rooms.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDown:
+    """Told to the actor when the worker of this hearing died."""
+
+
+def _by_name(edge: Edge) -> tuple[str, str, str]:
+    return edge.source, edge.receiver, str(edge.kind)
+
+
+def _done(reply: Reply) -> Reply:
+    if reply.code:
+        raise Refused(reply.code)
+    return reply

@@ -1,0 +1,176 @@
+"""The media workers of this control process, and which hearing lives on which.
+
+A hearing lives on one worker at a time: the one with the fewest transports that is up. When a worker dies every hearing
+on it is told (``on_worker_down``), takes another or the same one respawned, and sends its desired state again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from courtroom.channel.messages import (
+    VERSION,
+    FromWorker,
+    Journal,
+    ProducerChanged,
+    Reply,
+    SpeakingChanged,
+    TransportChanged,
+    WelcomeWorker,
+    WorkerLoad,
+    WorkerReady,
+)
+from courtroom.control.clock import CourtClock
+from courtroom.control.supervisor import Supervisor
+from courtroom.errors import Unavailable
+
+ARGV: Final = (sys.executable, "-m", "courtroom.worker")
+
+
+class Tenant(Protocol):
+    """A hearing's media plane, as its worker sees it."""
+
+    def on_worker_up(self) -> None: ...
+
+    def on_worker_down(self) -> None: ...
+
+    def on_worker_message(self, message: TransportChanged | ProducerChanged | SpeakingChanged | Journal) -> None: ...
+
+
+class MediaWorker:
+    """One media worker process and the hearings on it."""
+
+    def __init__(
+        self, number: int, clock: CourtClock, port: int, addresses: Sequence[str], capture_socket: str
+    ) -> None:
+        self.number = number
+        self.media: list[str] = []
+        self.load: WorkerLoad | None = None
+        self.deaths = 0
+        self._clock = clock
+        self._rooms: dict[str, Tenant] = {}
+        self._transports: dict[str, Tenant] = {}
+        self._tenants: list[Tenant] = []
+        self._supervisor: Supervisor[FromWorker] = Supervisor(
+            f"worker-{number}",
+            ARGV,
+            FromWorker,
+            lambda: WelcomeWorker(
+                version=VERSION, clock_offset_us=clock.offset_us, media_port=port, addresses=list(addresses),
+                capture_socket=capture_socket,
+            ),
+            WorkerReady,
+            on_message=self._on_message,
+            on_up=self._on_up,
+            on_down=self._on_down,
+        )  # fmt: skip
+
+    @property
+    def up(self) -> bool:
+        return self._supervisor.up
+
+    @property
+    def pid(self) -> int:
+        return self._supervisor.pid
+
+    @property
+    def transports(self) -> int:
+        return len(self._transports)
+
+    async def start(self) -> None:
+        await self._supervisor.start()
+
+    async def stop(self) -> None:
+        await self._supervisor.stop()
+
+    def kill(self) -> None:
+        """For a worker that does not do what it is told; the supervisor starts a fresh one."""
+        if self.up:
+            self._supervisor.child.kill()
+
+    def move_in(self, tenant: Tenant) -> None:
+        self._tenants.append(tenant)
+
+    def move_out(self, tenant: Tenant) -> None:
+        self._tenants.remove(tenant)
+        self._rooms = {room: owner for room, owner in self._rooms.items() if owner is not tenant}
+        self._transports = {name: owner for name, owner in self._transports.items() if owner is not tenant}
+
+    def claim_room(self, room: str, tenant: Tenant) -> None:
+        self._rooms[room] = tenant
+
+    def claim_transport(self, transport: str, tenant: Tenant) -> None:
+        self._transports[transport] = tenant
+
+    def send(self, message: msgspec.Struct) -> None:
+        self._supervisor.child.send(message)
+
+    async def ask(self, question: Callable[[int], msgspec.Struct]) -> Reply:
+        return await self._supervisor.child.ask(question)
+
+    def _on_up(self, ready: msgspec.Struct) -> None:
+        assert isinstance(ready, WorkerReady)
+        self.media = ready.media
+        for tenant in list(self._tenants):
+            tenant.on_worker_up()
+
+    def _on_down(self) -> None:
+        self.deaths += 1
+        self.load = None
+        self._rooms.clear()
+        self._transports.clear()
+        for tenant in list(self._tenants):
+            tenant.on_worker_down()
+
+    def _on_message(self, message: FromWorker) -> None:
+        match message:
+            case WorkerLoad():
+                self.load = message
+            case TransportChanged(transport=transport, state=state):
+                tenant = self._transports.get(transport)
+                if state == "closed":
+                    self._transports.pop(transport, None)
+                if tenant is not None:
+                    tenant.on_worker_message(message)
+            case ProducerChanged(transport=transport):
+                if (tenant := self._transports.get(transport)) is not None:
+                    tenant.on_worker_message(message)
+            case SpeakingChanged(room=room):
+                if (tenant := self._rooms.get(room)) is not None:
+                    tenant.on_worker_message(message)
+            case Journal():
+                for tenant in list(self._tenants):
+                    tenant.on_worker_message(message)
+            case _:
+                pass  # a second WorkerReady or a late Reply says nothing new
+
+
+class WorkerPool:
+    """Every media worker; hearings ask it for a home."""
+
+    def __init__(
+        self, count: int, clock: CourtClock, first_port: int, addresses: Sequence[str], capture_socket: str
+    ) -> None:
+        self.workers = [
+            MediaWorker(number, clock, first_port + number if first_port else 0, addresses, capture_socket)
+            for number in range(count)
+        ]
+
+    async def start(self) -> None:
+        for worker in self.workers:
+            await worker.start()
+
+    async def stop(self) -> None:
+        for worker in self.workers:
+            await worker.stop()
+
+    def pick(self) -> MediaWorker:
+        """The least loaded worker that is up; ``Unavailable`` when none is."""
+        candidates = [worker for worker in self.workers if worker.up]
+        if not candidates:
+            raise Unavailable("media_unavailable")
+        return min(candidates, key=lambda worker: (worker.transports, worker.number))

@@ -1,0 +1,301 @@
+"""From one state of the hearing to the next: total, pure, and the only maker of ``Hearing``.
+
+Rules
+* Total over what ``decide`` makes: nothing is refused here. Events about a seat that does not exist change nothing but
+  ``seq`` and ``at``. Words outside the closed sets of ``model`` can only come from a forged ledger and raise
+  ``ValueError``, which ``ledger.apply`` answers for.
+* Who leaves the courtroom gives back the floor, the stage and a raised hand in the same step.
+* A presence timeline begins with check-in and ends with the hearing; spells touch without gap or overlap, equal
+  neighbours are one spell, every spell names the entry (``seq``) that began it.
+* A permission to leave (准许暂离) runs out by the clock alone: ``settle`` is applied before each event and each look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from courtroom.hearing import events as e
+from courtroom.hearing import phases
+from courtroom.hearing.model import (
+    Cause,
+    Device,
+    Hearing,
+    Interruption,
+    Kind,
+    Phase,
+    Presence,
+    Request,
+    Room,
+    RoomKind,
+    Seat,
+    Spell,
+)
+
+_PRESENCE_IN: Final = {
+    RoomKind.WAITING: Presence.WAITING,
+    RoomKind.COURTROOM: Presence.PRESENT,
+    RoomKind.WITNESS_ROOM: Presence.PRESENT,
+    RoomKind.DELIBERATION: Presence.PRESENT,
+}
+
+MUTES: Final = {
+    "microphone": frozenset({Kind.MICROPHONE}),
+    "camera": frozenset({Kind.CAMERA}),
+    "screen": frozenset({Kind.SCREEN, Kind.SCREEN_SOUND}),
+}
+"""What a mute of one kind stops: a screen is muted together with its sound."""
+
+
+def evolve(hearing: Hearing | None, event: e.Event, at: int, seq: int, hearing_id: str = "") -> Hearing:
+    """The hearing after ``event``. ``HearingCreated`` starts a new one under ``hearing_id`` (the ledger's own name)."""
+    match event:
+        case e.HearingCreated():
+            if not hearing_id:
+                raise ValueError("a hearing is created under its id")
+            seats = {plan.id: Seat(plan) for plan in event.seats}
+            return Hearing(
+                hearing_id, event.case, event.policy, event.scheduled_at, seats, phase_since=at, seq=seq, at=at
+            )  # fmt: skip
+    if hearing is None:
+        raise ValueError("a hearing begins with its creation")
+    now = max(at, hearing.at)  # a clock that was set back does not turn a timeline around
+    return _marked(replace(_step(settle(hearing, now, seq), event, now, seq), seq=seq, at=now), event)
+
+
+def _marked(hearing: Hearing, event: e.Event) -> Hearing:
+    """Notes at the seat an event is about that it was about it."""
+    about: str = getattr(event, "seat", "")
+    if isinstance(event, e.RequestAnswered):
+        about = next((request.seat for request in hearing.requests if request.id == event.id), "")
+    seat = hearing.seats.get(about)
+    return hearing if seat is None else _with(hearing, replace(seat, seq=hearing.seq))
+
+
+def settle(hearing: Hearing, at: int, seq: int = 0) -> Hearing:
+    """The hearing as the clock alone has changed it: permissions to leave that have run out."""
+    for seat in hearing.seats.values():
+        if 0 < seat.excused_until <= at:
+            hearing = _with(hearing, _lapse(seat, seq or hearing.seq))
+    return hearing
+
+
+def _lapse(seat: Seat, seq: int) -> Seat:
+    """The permission has run out: what the seat is without it, from that moment on."""
+    lapsed = replace(seat, excused_until=0)
+    if not seat.timeline:
+        return lapsed
+    last = seat.timeline[-1]
+    ended = max(seat.excused_until, last.since)
+    if seat.connected:
+        return _spell(lapsed, _state_here(seat) or Presence.WAITING, ended, seq)
+    cause = last.cause or Cause.UNKNOWN
+    return _spell(lapsed, _state_gone(cause), ended, seq, cause, last.evidence)
+
+
+def _step(hearing: Hearing, event: e.Event, at: int, seq: int) -> Hearing:
+    match event:
+        case e.PhaseChanged():
+            return _phase(hearing, event, at, seq)
+        case e.CheckWaived():
+            return replace(hearing, waived=hearing.waived | {event.item})
+        case e.RequestMade():
+            made = Request(event.id, event.seat, event.kind, event.text, at)
+            return replace(hearing, requests=(*hearing.requests, made))
+        case e.RequestAnswered():
+            answered = tuple(replace(r, granted=event.granted) if r.id == event.id else r for r in hearing.requests)
+            return replace(hearing, requests=answered)
+        case e.PresentingChanged():
+            return replace(hearing, presenting=event.seat, exhibit=event.exhibit)
+        case e.FloorGiven():
+            seats = {id_: replace(seat, floor=id_ == event.seat) for id_, seat in hearing.seats.items()}
+            return replace(hearing, seats=seats)
+        case e.RecordingStarted():
+            return replace(hearing, take=event.take)
+        case e.RecordingInterrupted():
+            open_again = _close_gaps(hearing.interruptions, at, fault=False)
+            return replace(hearing, interruptions=(*open_again, Interruption(event.reason, at)))
+        case e.RecordingResumed():
+            return replace(hearing, interruptions=_close_gaps(hearing.interruptions, at, fault=False))
+        case e.RecordingEnded():
+            ended = _close_gaps(_close_gaps(hearing.interruptions, at, fault=False), at, fault=True)
+            return replace(hearing, take="", interruptions=ended)
+        case e.CaptureNoted():
+            return _capture(hearing, event, at)
+        case e.ChecklistRecorded() | e.ArchiveNoted() | e.Ruled():
+            return hearing  # the ledger is where these live
+        case e.SeatMoved():
+            return _moved(hearing, event, at, seq)
+    seat = hearing.seats.get(getattr(event, "seat", ""))
+    return hearing if seat is None else _with(hearing, _seat(seat, event, at, seq))
+
+
+def _seat(seat: Seat, event: e.Event, at: int, seq: int) -> Seat:
+    """Events that change one seat and nothing else."""
+    match event:
+        case e.SeatConnected():
+            seat = replace(
+                seat, connected=True, connection=event.connection, excused_until=0, prompted_at=0, warned_at=0
+            )
+            state = _state_here(seat)
+            return seat if state is None else _spell(seat, state, at, seq)
+        case e.SeatDisconnected():
+            return _lost(replace(seat, connected=False, connection=""), event, at, seq)
+        case e.CauseAttributed():
+            return _attributed(seat, Cause(event.cause), event.evidence)
+        case e.IdentityVerified():
+            return replace(seat, identity_verified=True)
+        case e.ConsentGiven():
+            return replace(seat, consented=event.agreed)
+        case e.SeatMuted():
+            return replace(seat, muted=seat.muted | MUTES.get(event.kind, frozenset()))
+        case e.SeatUnmuted():
+            return replace(seat, muted=seat.muted - MUTES.get(event.kind, frozenset()))
+        case e.HandRaised():
+            return replace(seat, hand_raised_at=at)
+        case e.HandLowered():
+            return replace(seat, hand_raised_at=0)
+        case e.DevicesChanged():
+            camera = Device(event.camera)
+            seat = replace(seat, microphone=Device(event.microphone), camera=camera)
+            back = camera is Device.ON and seat.connected
+            return replace(seat, prompted_at=0, warned_at=0) if back else seat
+        case e.Prompted():
+            seat = replace(seat, prompts=(*seat.prompts, at))
+            return replace(seat, prompted_at=at) if event.delivered else seat
+        case e.Warned():
+            seat = replace(seat, warnings=(*seat.warnings, at))
+            return replace(seat, warned_at=at) if event.delivered else seat
+        case e.Excused():
+            last = seat.timeline[-1] if seat.timeline else Spell(Presence.ABSENT, at)
+            excused = replace(seat, excused_until=event.until, prompted_at=0, warned_at=0)
+            if seat.connected:
+                return _spell(excused, Presence.EXCUSED, at, seq)
+            return _spell(excused, Presence.EXCUSED, at, seq, last.cause, last.evidence)
+    return seat
+
+
+# --- phases and recording -----------------------------------------------------------------------------------------
+
+
+def _phase(hearing: Hearing, event: e.PhaseChanged, at: int, seq: int) -> Hearing:
+    phase = Phase(event.phase)
+    changed = replace(
+        hearing, phase=phase, resumes_to=phases.resumes_to(hearing, phase), phase_reason=event.reason, phase_since=at
+    )  # fmt: skip
+    if phase is Phase.CHECK_IN:
+        begun = {id_: _spell(seat, Presence.ABSENT, at, seq) for id_, seat in changed.seats.items()}
+        return replace(changed, seats=begun)
+    if phase is Phase.OPEN and not changed.opened_at:
+        return replace(changed, opened_at=at)
+    if phase in phases.OVER:
+        ended = {id_: replace(seat, timeline=_end(seat.timeline, at)) for id_, seat in changed.seats.items()}
+        return replace(changed, seats=ended, closed_at=at, presenting="", exhibit="")
+    return changed
+
+
+def _close_gaps(gaps: tuple[Interruption, ...], at: int, *, fault: bool) -> tuple[Interruption, ...]:
+    return tuple(
+        replace(gap, until=at) if gap.until == 0 and (gap.reason == phases.FAULT) is fault else gap for gap in gaps
+    )
+
+
+def _capture(hearing: Hearing, event: e.CaptureNoted, at: int) -> Hearing:
+    gaps = hearing.interruptions
+    match event.what:
+        case "defect" if not any(gap.reason == phases.FAULT and gap.until == 0 for gap in gaps):
+            return replace(hearing, interruptions=(*gaps, Interruption(phases.FAULT, at)))
+        case "resumed":
+            return replace(hearing, interruptions=_close_gaps(gaps, at, fault=True))
+        case "gap":
+            since, until = event.detail.get("from_at"), event.detail.get("to_at")
+            if isinstance(since, int) and isinstance(until, int) and 0 < since <= until:
+                return replace(hearing, interruptions=(*gaps, Interruption(phases.FAULT, since, until)))
+    return hearing
+
+
+# --- rooms and presence -------------------------------------------------------------------------------------------
+
+
+def _moved(hearing: Hearing, event: e.SeatMoved, at: int, seq: int) -> Hearing:
+    seat = hearing.seats.get(event.seat)
+    if seat is None:
+        return hearing
+    room = Room(RoomKind(event.room), event.owner) if event.room else None
+    in_court = room is not None and room.kind in (RoomKind.COURTROOM, RoomKind.DELIBERATION)
+    seat = replace(seat, room=room, admitted=room is not None and room.kind is not RoomKind.WAITING)
+    if not in_court:
+        seat = replace(seat, floor=False, hand_raised_at=0)
+        if hearing.presenting == seat.id:
+            hearing = replace(hearing, presenting="", exhibit="")
+    match event.why:
+        case "removed":
+            seat = replace(seat, removed=True, connected=False, connection="", excused_until=0)
+            seat = _spell(seat, Presence.REMOVED, at, seq, Cause.REMOVED_BY_COURT)
+        case "left":
+            seat = replace(seat, excused_until=0)
+        case "closed":
+            seat = replace(seat, connected=False, connection="", excused_until=0, timeline=_end(seat.timeline, at))
+        case _ if seat.connected and room is not None and not seat.excused_until:
+            seat = _spell(seat, _PRESENCE_IN[room.kind], at, seq)
+    return _with(hearing, seat)
+
+
+def _state_here(seat: Seat) -> Presence | None:
+    """What a seat's room and connection make of it; ``None`` when it is in no room."""
+    if seat.room is None:
+        return None
+    return _PRESENCE_IN[seat.room.kind] if seat.connected else Presence.INTERRUPTED
+
+
+def _lost(seat: Seat, event: e.SeatDisconnected, at: int, seq: int) -> Seat:
+    cause = Cause(event.cause)
+    if seat.excused_until > at and seat.timeline:
+        last = seat.timeline[-1]  # away with leave: the loss is a fact in that spell and begins no other
+        return replace(seat, timeline=(*seat.timeline[:-1], replace(last, cause=cause, evidence=event.evidence)))
+    return _spell(seat, _state_gone(cause), at, seq, cause, event.evidence)
+
+
+def _state_gone(cause: Cause) -> Presence:
+    return Presence.LEFT if cause is Cause.LEFT_DELIBERATELY else Presence.INTERRUPTED
+
+
+def _attributed(seat: Seat, cause: Cause, evidence: tuple[dict[str, str | int], ...]) -> Seat:
+    for index in range(len(seat.timeline) - 1, -1, -1):
+        spell = seat.timeline[index]
+        if spell.cause is None or spell.state is Presence.REMOVED:
+            continue
+        state = spell.state if spell.state is Presence.EXCUSED else _state_gone(cause)
+        changed = replace(spell, state=state, cause=cause, evidence=(*spell.evidence, *evidence))
+        return replace(seat, timeline=(*seat.timeline[:index], changed, *seat.timeline[index + 1 :]))
+    return seat
+
+
+def _spell(
+    seat: Seat,
+    state: Presence,
+    at: int,
+    seq: int,
+    cause: Cause | None = None,
+    evidence: tuple[dict[str, str | int], ...] = (),
+) -> Seat:
+    """Begins a spell, unless the seat is in just that state already or its timeline has not begun."""
+    last = seat.timeline[-1] if seat.timeline else None
+    if last is not None and last.until == 0 and (last.state, last.cause) == (state, cause) and not evidence:
+        return seat
+    begun = Spell(state, at, 0, cause, evidence, seq)
+    return replace(seat, timeline=(*_end(seat.timeline, at), begun))
+
+
+def _end(timeline: tuple[Spell, ...], at: int) -> tuple[Spell, ...]:
+    """Ends the running spell; one without length and without a cause has said nothing and goes."""
+    if not timeline or timeline[-1].until:
+        return timeline
+    last = timeline[-1]
+    if last.since == at and last.cause is None:
+        return timeline[:-1]
+    return (*timeline[:-1], replace(last, until=at))
+
+
+def _with(hearing: Hearing, seat: Seat) -> Hearing:
+    return replace(hearing, seats={**hearing.seats, seat.id: seat})

@@ -1,0 +1,85 @@
+"""The OpenAPI 3.1 description of the HTTP interface, generated from the types that guard it.
+
+Rule: schemas come from msgspec; paths stand in one table here, and a test holds that table against the router.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from courtroom.server.schemas import BeaconBody, HearingAnswer, HearingBody, MediaBody, ProblemAnswer
+
+_TYPES: Final = (HearingBody, HearingAnswer, MediaBody, BeaconBody, ProblemAnswer)
+_PREFIX: Final = "/api/v1"
+
+# method, path, who, what, body type, (status, answer's media type, answer type)
+_ROUTES: Final[tuple[tuple[str, str, str, str, str, tuple[int, str, str]], ...]] = (
+    ("post", "/hearings", "staff", "create a hearing", "HearingBody", (201, "application/json", "HearingAnswer")),
+    ("get", "/hearings", "staff", "every hearing", "", (200, "application/json", "")),
+    ("get", "/hearings/{id}", "staff", "state, seats, presence, archive", "", (200, "application/json", "")),
+    ("get", "/hearings/{id}/ledger", "staff", "the ledger, one entry a line", "", (200, "application/jsonl", "")),
+    ("get", "/hearings/{id}/presence", "staff", "timelines with causes, evidence", "", (200, "application/json", "")),
+    ("post", "/hearings/{id}/media", "seat", "the server's offer; Location", "MediaBody", (201, "application/sdp", "")),
+    ("put", "/hearings/{id}/media/{transport}", "seat", "the client's answer", "sdp", (204, "", "")),
+    ("delete", "/hearings/{id}/media/{transport}", "seat", "hang up", "", (204, "", "")),
+    ("post", "/hearings/{id}/media/{transport}/restart", "seat", "offer anew", "", (200, "application/sdp", "")),
+    ("post", "/hearings/{id}/beacon", "seat", "a fact the browser saw", "BeaconBody", (204, "", "")),
+    ("post", "/hearings/{id}/check", "seat", "a device self-test", "object", (204, "", "")),
+    ("get", "/hearings/{id}/archive", "desk", "state of the archive", "", (200, "application/json", "")),
+    ("get", "/hearings/{id}/archive/video", "desk", "the composed MP4 (ranges)", "", (200, "video/mp4", "")),
+    ("post", "/hearings/{id}/archive/verify", "desk", "run the verifier", "", (200, "application/json", "")),
+    ("get", "/openapi.json", "", "this description", "", (200, "application/json", "")),
+)
+
+
+def describe() -> dict[str, Any]:
+    """The whole document."""
+    _, schemas = msgspec.json.schema_components(_TYPES, ref_template="#/components/schemas/{name}")
+    paths: dict[str, dict[str, Any]] = {}
+    for method, path, who, what, body, answer in _ROUTES:
+        paths.setdefault(_PREFIX + path, {})[method] = _operation(path, who, what, body, answer)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "courtroom", "version": "1", "description": "An online courtroom; see web/PROTOCOL.md."},
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "staff": {"type": "http", "scheme": "bearer", "description": "staff token"},
+                "seat": {"type": "http", "scheme": "bearer", "description": "seat token"},
+            },
+        },
+    }
+
+
+def _operation(path: str, who: str, what: str, body: str, answer: tuple[int, str, str]) -> dict[str, Any]:
+    status, media_type, kind = answer
+    content = {media_type: {"schema": _schema(kind)} if kind else {}} if media_type else None
+    operation: dict[str, Any] = {
+        "summary": what,
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in ("id", "transport")
+            if "{" + name + "}" in path
+        ],
+        "responses": {
+            str(status): {"description": what, **({"content": content} if content else {})},
+            "default": {
+                "description": "problem (RFC 9457)",
+                "content": {"application/problem+json": {"schema": _schema("ProblemAnswer")}},
+            },
+        },
+        "security": {"": [], "desk": [{"staff": []}, {"seat": []}]}.get(who, [{who: []}]),
+    }
+    if body == "sdp":
+        operation["requestBody"] = {"required": True, "content": {"application/sdp": {}}}
+    elif body:
+        schema = {"type": "object"} if body == "object" else _schema(body)
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return operation
+
+
+def _schema(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,32 @@
+"""Which layer of a camera goes where: the best that is wanted, allowed and alive.
+
+Rules
+* Layers are ordered small to large (``l``, ``h``); a picture without simulcast is one layer named ''.
+* A wanted layer may not exist or may have stopped: then the next smaller live one, then any live one, then none.
+* A tile narrower than ``SMALL`` CSS pixels wants ``l``; width 0 wants nothing at all.
+
+RFC 8853.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+ORDER: Final = ("l", "h")
+SMALL: Final = 400
+ALIVE_US: Final = 700_000  # a camera that is silent for longer has dropped this layer
+
+
+def choose(width: int, live: Collection[str], *, full: bool) -> str | None:
+    """The layer for a tile of ``width``; ``full``: the receiver's line carries the large one. None: no picture."""
+    if width == 0 or not live:
+        return None
+    wanted = len(ORDER) if full and width >= SMALL else 1
+    for name in reversed(ORDER[:wanted]):
+        if name in live:
+            return name
+    for name in ("", *ORDER):
+        if name in live:
+            return name
+    return None

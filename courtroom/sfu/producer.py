@@ -1,0 +1,248 @@
+"""What one member sends of one kind: its layers, and everything that has to be known about each.
+
+Rules
+* A layer is one SSRC of media (and its RTX stream, unwrapped before it comes here). ``receive`` drops duplicates, keeps
+  the packet for repeats, notes gaps, and hands it to those that get this layer: places and captures.
+* Who gets the layer is decided by the router; places that wait for a key frame are moved in here when one comes.
+* ``Source`` is the member's clock: one offset from its NTP to ours for sound and picture together, so lips stay in
+  step: the smallest arrival − NTP ever seen. Until the first sender report the arrival of packets stands in for it.
+
+RFC 3550 6.4.1, RFC 4588, RFC 8853.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from courtroom.sfu import packet as rtp
+from courtroom.sfu.cache import Ring
+from courtroom.sfu.keyframes import Demand
+from courtroom.sfu.kinds import Codec, Kind
+from courtroom.sfu.munger import BLOCK, FULL
+from courtroom.sfu.nack import Gaps
+from courtroom.sfu.packet import VP8_FULL, Rtp
+from courtroom.sfu.sequence import Unwrapper
+from courtroom.sfu.speaking import Voice
+from courtroom.sfu.stats import Reception
+
+if TYPE_CHECKING:
+    from courtroom.sfu.consumer import Place
+
+RING: Final = {"audio": 128, "video": 512}  # four seconds of a large layer
+LIVE_US: Final = 2_000_000
+MAX_JUMP: Final = 3000  # a larger jump in sequence is a sender that began anew
+
+
+class Tap(Protocol):
+    """A capture of one layer."""
+
+    def packet(self, layer: Layer, packet: Rtp, now: int) -> None: ...
+
+    def report(self, layer: Layer, ntp: int, timestamp: int, now: int) -> None: ...
+
+
+@dataclass(slots=True)
+class Source:
+    """The clock of one member, shared by everything it sends."""
+
+    offset: int | None = None  # µs to add to its NTP time to get court time
+
+    def report(self, ntp_us: int, now: int) -> None:
+        candidate = now - ntp_us
+        if self.offset is None or candidate < self.offset:
+            self.offset = candidate
+
+
+@dataclass(slots=True)
+class ClockMap:
+    """Where a layer's RTP clock stands in court time."""
+
+    at: int  # court time, µs
+    timestamp: int
+    reported: bool  # from a sender report, not from an arrival
+
+
+class Layer:
+    """One incoming media SSRC."""
+
+    __slots__ = (
+        "_unwrap", "clock", "codec", "demand", "gaps", "last_at", "media",
+        "newest", "places", "producer", "reception", "retransmission", "rid", "ring", "since", "ssrc", "taps",
+        "waiting",
+    )  # fmt: skip
+
+    def __init__(self, producer: Producer, rid: str, ssrc: int, codec: Codec, now: int) -> None:
+        self.producer = producer
+        self.rid = rid
+        self.ssrc = ssrc
+        self.codec = codec
+        self.media = codec.media
+        self.retransmission = 0
+        self.ring = Ring(RING[codec.media])
+        self.gaps = Gaps()
+        self.reception = Reception(codec.clock_rate)
+        self.demand = Demand()
+        self.clock: ClockMap | None = None
+        self.newest: Rtp | None = None
+        self.last_at = self.since = now  # of the last packet; when packets began to come without a pause
+        self.places: list[Place] = []
+        self.waiting: list[Place] = []
+        self.taps: list[Tap] = []
+        self._unwrap = Unwrapper()
+
+    def receive(self, packet: Rtp, now: int, when: int, out: list[tuple[Place, bytes]], *, repeated: bool) -> bool:
+        """One packet of this SSRC; False for a duplicate or one that is far too late."""
+        before = self._unwrap.highest
+        packet.index = index = self._unwrap(packet.sequence)
+        if before >= 0 and abs(index - before) > MAX_JUMP:
+            self._begin_anew(packet)
+            before, index = -1, packet.index
+        if not self.ring.put(packet):
+            return False
+        if before >= 0 and self.media == "video":
+            if index > before + 1:
+                if not self.gaps.skipped(before + 1, index, now):
+                    self.demand.wish()
+            elif index < before:
+                self.gaps.arrived(index)
+        rtp.look(packet, self.codec)
+        if not repeated:
+            self.reception.packet(index, packet.timestamp, now)
+        if now - self.last_at > LIVE_US:
+            self.since = now
+        self.last_at = now
+        if index > before:
+            self._advance(packet, now)
+        self._forward(packet, now, when, out)
+        for tap in self.taps:
+            tap.packet(self, packet, now)
+        return True
+
+    def _begin_anew(self, packet: Rtp) -> None:
+        """The sender restarted its count: everything that was numbered before is gone."""
+        self.release(self)
+        self.ring.clear()
+        self.gaps = Gaps()
+        self.reception = Reception(self.codec.clock_rate)
+        self.newest = None
+        self._unwrap = Unwrapper()
+        packet.index = self._unwrap(packet.sequence)
+        if self.waiting:
+            self.demand.wish()
+
+    def _advance(self, packet: Rtp, now: int) -> None:
+        newest, self.newest = self.newest, packet
+        clock = self.clock
+        if clock is None or not clock.reported:
+            at = now
+            if clock is not None and newest is not None:
+                # the smallest delay seen: a packet that was late must not move the clock
+                expected = clock.at + self.distance_us(clock.timestamp, packet.timestamp)
+                at = min(now, expected)
+            self.clock = ClockMap(at, packet.timestamp, reported=False)
+        if self.waiting and (packet.keyframe or self.media == "audio"):
+            self._admit(packet, now)
+        elif packet.keyframe and self.demand.wanted:
+            self.demand.came(waiting=False)
+
+    def release(self, successor: Layer) -> None:
+        """Let go of every place; those that wait for nothing else wait for ``successor``."""
+        for place in self.places:
+            place.leave_layer()
+            if place.waits_for is None:
+                place.waits_for = successor
+                successor.waiting.append(place)
+        self.places = []
+
+    def _admit(self, packet: Rtp, now: int) -> None:
+        waiting, self.waiting = self.waiting, []
+        for place in waiting:
+            place.enter_layer(self, packet, now)
+            self.places.append(place)
+        self.demand.came(waiting=False)
+
+    def _forward(self, packet: Rtp, now: int, when: int, out: list[tuple[Place, bytes]]) -> None:
+        """The hot loop: one turn per receiver, so everything that receivers share stands outside of it.
+
+        ``Munger.write`` says the same once and readably; a test holds the two against each other.
+        """
+        index, timestamp, kind, tail = packet.index, packet.timestamp, packet.marker_type, packet.tail
+        append = out.append
+        if packet.shape == VP8_FULL:
+            descriptor, picture, tl0 = packet.descriptor, packet.picture, packet.tl0
+            size = FULL.size + len(tail)
+            for place in self.places:
+                if index < place.start:
+                    continue
+                head = FULL.pack(
+                    0x90,
+                    kind,
+                    (index + place.index_offset) & 0xFFFF,
+                    (timestamp + place.timestamp_offset) & 0xFFFFFFFF,
+                    place.ssrc,
+                    BLOCK,
+                    when,
+                    descriptor,
+                    ((picture + place.picture_offset) & 0x7FFF) | 0x8000,
+                    (tl0 + place.tl0_offset) & 0xFF,
+                )
+                append((place, head + tail))
+                edge = place.edge
+                edge.packets += 1
+                edge.octets += size
+                edge.last_at = now
+            return
+        for place in self.places:
+            if index >= place.start:
+                data = place.write(packet, when)
+                append((place, data))
+                place.count(len(data), now)
+
+    def distance_us(self, first: int, second: int) -> int:
+        ticks = ((second - first + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+        return ticks * 1_000_000 // self.codec.clock_rate
+
+    def report(self, ntp: int, ntp_us: int, timestamp: int, now: int) -> None:
+        """The sender's own word on its clock."""
+        self.reception.sender_report(ntp, now)
+        self.producer.source.report(ntp_us, now)
+        offset = self.producer.source.offset
+        assert offset is not None
+        self.clock = ClockMap(ntp_us + offset, timestamp, reported=True)
+        for tap in self.taps:
+            tap.report(self, ntp, timestamp, now)
+
+    def alive(self, now: int, within: int) -> bool:
+        return now - self.last_at < within
+
+
+@dataclass(slots=True)
+class Producer:
+    """One kind of one member."""
+
+    member: str
+    kind: Kind
+    source: Source
+    layers: dict[str, Layer] = field(default_factory=dict)
+    live: bool = False
+    voice: Voice = field(default_factory=Voice)
+
+    def add(self, rid: str, ssrc: int, codec: Codec, now: int) -> Layer:
+        """A new SSRC for this layer; whoever had the old one waits for the new one."""
+        layer = Layer(self, rid, ssrc, codec, now)
+        old = self.layers.get(rid)
+        if old is not None:
+            layer.retransmission = old.retransmission
+            layer.waiting, old.waiting = old.waiting, []
+            for place in layer.waiting:
+                place.waits_for = layer
+            old.release(layer)
+            layer.taps, old.taps = old.taps, []
+            if layer.waiting:
+                layer.demand.wish()
+        self.layers[rid] = layer
+        return layer
+
+    def live_layers(self, now: int, within: int) -> list[str]:
+        return [rid for rid, layer in self.layers.items() if layer.alive(now, within)]

@@ -1,0 +1,527 @@
+"""One room: members, what they send, and who gets it. The engine's front; give it packets and time, drain what it made.
+
+Rules
+* ``set_routes`` takes the whole set. When it returns, every place of a route left out has let go of its source, so no
+  packet of it can be made any more. There is no other way by which a packet reaches a member.
+* A route counts once both ends are there: the receiver's transport is up and the source sends. Until then it is kept.
+* Nothing here knows sockets or clocks: ``now`` is µs of the court clock and never runs backwards. Outgoing RTP stands
+  in ``rtp`` as (place, bytes), outgoing RTCP in ``rtcp`` as (member, bytes), what control should know in ``events``.
+* Bounds: ``MAX_MEMBERS``, ``MAX_PLACES`` a member, ``MAX_STREAMS`` SSRCs a member; what is over is refused or dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from courtroom.errors import BadPacket, Refused
+from courtroom.sfu import kinds, layers, rtcp
+from courtroom.sfu import packet as wire
+from courtroom.sfu.bandwidth import Arrivals, Downlink
+from courtroom.sfu.consumer import Place
+from courtroom.sfu.kinds import BY_PAYLOAD_TYPE, BY_RETRANSMISSION, Kind
+from courtroom.sfu.munger import send_time
+from courtroom.sfu.packet import Rtp
+from courtroom.sfu.producer import LIVE_US, Layer, Producer, Source
+from courtroom.sfu.recording import Recording
+from courtroom.sfu.stats import Edge, RoundTrip
+from courtroom.sfu.takes import Spool
+
+MAX_MEMBERS: Final = 64
+MAX_PLACES: Final = 16
+MAX_STREAMS: Final = 32
+REPORT_US: Final = 1_000_000
+FIRST_REPORT_US: Final = 200_000
+JUDGE_US: Final = 200_000
+_OWN_SSRC: Final = 1  # sender of our RTCP
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    receiver: str
+    place: int
+    source: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRoute:
+    take: str
+    source: str
+    kind: Kind
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProducerChanged:
+    member: str
+    kind: Kind
+    live: bool
+    codec: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakingChanged:
+    members: tuple[str, ...]
+
+
+Event = ProducerChanged | SpeakingChanged
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceSsrcs:
+    audio: int
+    video: int
+    retransmission: int
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What an answer says about one SSRC: which kind it carries; ``repairs`` is the SSRC it is RTX of, 0 for media."""
+
+    kind: Kind
+    repairs: int = 0
+
+
+class Member:
+    """One transport in the room."""
+
+    __slots__ = (
+        "arrivals",
+        "audio",
+        "connected",
+        "declared",
+        "downlink",
+        "mids",
+        "name",
+        "producers",
+        "receives",
+        "repairs",
+        "report_at",
+        "round_trip",
+        "sending",
+        "sent_octets",
+        "source",
+        "streams",
+        "tag",
+        "video",
+    )  # fmt: skip
+
+    def __init__(self, name: str, tag: Any, mids: dict[bytes, Kind]) -> None:
+        self.name = name
+        self.tag: Any = tag  # whatever the caller wants to find again beside outgoing packets
+        self.mids = mids
+        self.connected = False
+        self.audio: list[Place] = []
+        self.video: list[Place] = []
+        self.producers: dict[Kind, Producer] = {}
+        self.streams: dict[int, Layer] = {}
+        self.repairs: dict[int, Layer] = {}
+        self.declared: dict[int, Declared] = {}
+        self.receives: frozenset[int] = frozenset(BY_PAYLOAD_TYPE)
+        self.source = Source()
+        self.arrivals = Arrivals()
+        self.downlink = Downlink()
+        self.round_trip = RoundTrip()
+        self.report_at = 0
+        self.sent_octets = 0
+        self.sending = 0
+
+    def places(self) -> Iterable[Place]:
+        yield from self.audio
+        yield from self.video
+
+    def place(self, number: int, kind: Kind) -> Place:
+        return (self.audio if kind.media == "audio" else self.video)[number]
+
+
+@dataclass(slots=True)
+class Counters:
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def drop(self, why: str) -> None:
+        self.dropped[why] = self.dropped.get(why, 0) + 1
+
+
+class Router:
+    def __init__(self, name: str, spool: Spool, random: Callable[[int], bytes], counters: Counters) -> None:
+        self.name = name
+        self.members: dict[str, Member] = {}
+        self.rtp: list[tuple[Place, bytes]] = []
+        self.rtcp: list[tuple[Member, bytes]] = []
+        self.events: list[Event] = []
+        self.revision = -1
+        self._routes: frozenset[Route] = frozenset()
+        self._by_source: dict[tuple[str, Kind], list[Route]] = {}
+        self._edges: dict[tuple[str, str, str], Edge] = {}
+        self._journalled: dict[tuple[str, str, str], int] = {}
+        self._recording = Recording(spool)
+        self._random = random
+        self._counters = counters
+        self._judged_at = 0
+        self._speaking: tuple[str, ...] = ()
+
+    # --- members ---
+
+    def add(
+        self, name: str, tag: object, publish: Sequence[Kind], mids: dict[Kind, str], ssrcs: Sequence[PlaceSsrcs]
+    ) -> Member:
+        if len(self.members) >= MAX_MEMBERS:
+            raise Refused("room_full")
+        if name in self.members:
+            raise Refused("transport_exists")
+        if len(ssrcs) > MAX_PLACES:
+            raise Refused("too_many_places")
+        member = Member(name, tag, {mids[kind].encode(): kind for kind in publish})
+        for number, own in enumerate(ssrcs):
+            seed = self._random(8)
+            # the upper half stays free: a wrap among the first packets would leave the two ends with different SRTP
+            # roll-over counts when just then one is lost (RFC 3711 3.3.1)
+            sequence, timestamp = int.from_bytes(seed[:2], "big") & 0x7FFF, int.from_bytes(seed[2:6], "big")
+            member.audio.append(Place(member, number, "audio", own.audio, 0, sequence, timestamp))
+            member.video.append(Place(member, number, "video", own.video, own.retransmission, sequence, timestamp))
+        self.members[name] = member
+        return member
+
+    def remove(self, name: str, now: int) -> list[Edge]:
+        """The member is gone with everything it sent and got; its edges for the last journal."""
+        member = self.members.pop(name)
+        for place in member.places():
+            place.detach()
+        for producer in member.producers.values():
+            for layer in producer.layers.values():
+                for place in layer.places + layer.waiting:
+                    place.detach()
+            self._recording.end(producer)
+            self._live(producer, False)
+        gone = [key for key in self._edges if name in (key[0], key[1])]
+        edges = [self._edges.pop(key) for key in gone]
+        for key in gone:
+            self._journalled.pop(key, None)
+        self._tell_speaking(now)
+        return [edge for edge in edges if edge.packets]
+
+    def connect(self, member: Member, now: int) -> None:
+        """The transport is up: from now on its places may get packets."""
+        member.connected = True
+        member.report_at = now + FIRST_REPORT_US
+        for route in self._routes:
+            if route.receiver == member.name:
+                self._attach(route, now)
+
+    # --- routes ---
+
+    def set_routes(self, revision: int, routes: Sequence[Route], captures: Sequence[CaptureRoute], now: int) -> None:
+        if revision < self.revision:
+            raise Refused("stale_revision")
+        taken: set[tuple[str, int, str]] = set()
+        edges: set[tuple[str, str, Kind]] = (
+            set()
+        )  # a picture stands in one place of a receiver, its tile where it likes
+        for route in routes:
+            slot = (route.receiver, route.place, route.kind.media)
+            edge = (route.receiver, route.source, route.kind)
+            if slot in taken or edge in edges or not 0 <= route.place < MAX_PLACES or route.receiver == route.source:
+                raise Refused("bad_routes")
+            taken.add(slot)
+            edges.add(edge)
+        wanted = frozenset(routes)
+        for route in self._routes - wanted:
+            self._detach(route)
+        added = wanted - self._routes
+        self._routes, self.revision = wanted, revision
+        self._by_source = {}
+        for route in wanted:
+            self._by_source.setdefault((route.source, route.kind), []).append(route)
+        for route in added:
+            self._attach(route, now)
+        self._recording.set(captures, self._producer, now)
+
+    def _producer(self, name: str, kind: Kind) -> Producer | None:
+        member = self.members.get(name)
+        return member.producers.get(kind) if member is not None else None
+
+    def _detach(self, route: Route) -> None:
+        member = self.members.get(route.receiver)
+        places = (member.audio if route.kind.media == "audio" else member.video) if member is not None else []
+        if route.place < len(places):
+            places[route.place].detach()
+
+    def _attach(self, route: Route, now: int) -> None:
+        member = self.members.get(route.receiver)
+        producer = self._producer(route.source, route.kind)
+        if member is None or producer is None or not member.connected or route.place >= len(member.audio):
+            return
+        place = member.place(route.place, route.kind)
+        if place.source is producer:
+            self._select(place, now)
+            return
+        place.detach()
+        key = (route.receiver, route.source, route.kind.value)
+        edge = self._edges.get(key)
+        if edge is None:
+            edge = self._edges[key] = Edge(*key)
+        place.attach(producer, edge)
+        self._select(place, now)
+
+    def prefer(self, member: Member, number: int, width: int, now: int) -> None:
+        """The width of one place's tile in CSS pixels; 0 stops its picture."""
+        if number < len(member.video):
+            place = member.video[number]
+            place.width = width
+            self._select(place, now)
+
+    def _select(self, place: Place, now: int) -> None:
+        producer = place.source
+        if producer is None:
+            return
+        layer: Layer | None
+        if place.media == "audio":
+            layer = next(iter(producer.layers.values()), None)
+        else:
+            if place.width == 0:
+                place.stop()
+                return
+            live = producer.live_layers(now, layers.ALIVE_US if len(producer.layers) > 1 else LIVE_US)
+            name = layers.choose(place.width, live, full=place.member.downlink.full)
+            layer = producer.layers[name] if name is not None else None
+        if layer is not None and layer.codec.payload_type in place.member.receives:
+            place.wait_for(layer)
+
+    # --- packets in ---
+
+    def receive_rtp(self, member: Member, data: bytes, now: int) -> None:
+        """One decrypted RTP packet of ``member``; ``BadPacket`` when it is none."""
+        packet = wire.parse(data)
+        number = wire.extension(packet, kinds.TRANSPORT_CC)
+        if number is not None and len(number) == 2:
+            member.arrivals.note(int.from_bytes(number, "big"), now)
+        layer = member.streams.get(packet.ssrc)
+        if layer is None:
+            layer = member.repairs.get(packet.ssrc)
+            if layer is None:
+                layer = self._learn(member, packet, now)
+            if packet.ssrc != layer.ssrc:
+                original = wire.unwrap_retransmission(packet, layer.ssrc, layer.codec.payload_type)
+                if original is not None:
+                    self._receive(member, layer, original, now, repeated=True)
+                return
+        self._receive(member, layer, packet, now, repeated=False)
+
+    def _receive(self, member: Member, layer: Layer, packet: Rtp, now: int, *, repeated: bool) -> None:
+        if packet.payload_type != layer.codec.payload_type:
+            layer = self._change_codec(member, layer, packet, now)
+        if not layer.receive(packet, now, send_time(now), self.rtp, repeated=repeated):
+            self._counters.drop("duplicate")
+            return
+        producer = layer.producer
+        if layer.media == "audio":
+            level = wire.extension(packet, kinds.AUDIO_LEVEL)
+            if level:
+                producer.voice.heard(level[0] & 0x7F, now)
+        if not producer.live:
+            self._live(producer, True)
+            for route in self._by_source.get((producer.member, producer.kind), ()):
+                self._attach(route, now)
+            self._recording.appeared(producer, now)
+        if layer.since == now and len(producer.layers) > 1:
+            self._select_all(producer, now)
+        packet.data = b""  # what the ring keeps for repeats is the tail; both would be twice the memory
+
+    def _learn(self, member: Member, packet: Rtp, now: int) -> Layer:
+        """Which layer an unknown SSRC is: by MID and RID, else by what the answer declared (RFC 8843 9.2)."""
+        if len(member.streams) + len(member.repairs) >= MAX_STREAMS:
+            raise BadPacket("too_many_streams")
+        mid = wire.extension(packet, kinds.MID)
+        declared = member.declared.get(packet.ssrc)
+        kind = member.mids.get(mid) if mid is not None else declared.kind if declared is not None else None
+        if kind is None:
+            raise BadPacket("unknown_ssrc")
+        repair = BY_RETRANSMISSION.get(packet.payload_type)
+        codec = repair or BY_PAYLOAD_TYPE.get(packet.payload_type)
+        if codec is None or codec.media != kind.media:
+            raise BadPacket("unknown_payload_type")
+        rid = wire.extension(packet, kinds.REPAIRED_RID if repair else kinds.RID)
+        name = rid.decode("ascii", "replace") if rid is not None and kind is Kind.CAMERA else ""
+        if name not in ("", *layers.ORDER):
+            raise BadPacket("unknown_layer")
+        producer = member.producers.get(kind)
+        if repair is not None:
+            layer = producer.layers.get(name) if producer is not None else None
+            if layer is None:
+                raise BadPacket("repair_before_media")
+            member.repairs.pop(layer.retransmission, None)
+            layer.retransmission = packet.ssrc
+            member.repairs[packet.ssrc] = layer
+            return layer
+        if producer is None:
+            producer = member.producers[kind] = Producer(member.name, kind, member.source)
+        old = producer.layers.get(name)
+        if old is not None:
+            member.streams.pop(old.ssrc, None)
+            member.repairs.pop(old.retransmission, None)
+        layer = producer.add(name, packet.ssrc, codec, now)
+        layer.retransmission = 0
+        member.streams[packet.ssrc] = layer
+        # before its first packet is passed on, so that an encoder's first key frame reaches those who wait for it
+        for route in self._by_source.get((member.name, kind), ()):
+            self._attach(route, now)
+        self._recording.appeared(producer, now)
+        return layer
+
+    def _change_codec(self, member: Member, layer: Layer, packet: Rtp, now: int) -> Layer:
+        codec = BY_PAYLOAD_TYPE.get(packet.payload_type)
+        if codec is None or codec.media != layer.media:
+            raise BadPacket("unknown_payload_type")
+        repair = layer.retransmission
+        changed = layer.producer.add(layer.rid, layer.ssrc, codec, now)
+        member.streams[layer.ssrc] = changed
+        if repair:
+            member.repairs[repair] = changed
+        return changed
+
+    def receive_rtcp(self, member: Member, data: bytes, now: int) -> None:
+        """One decrypted RTCP datagram of ``member``; ``BadPacket`` when it is none."""
+        for report in rtcp.parse(data):
+            match report:
+                case rtcp.SenderReport(ssrc, ntp, timestamp):
+                    layer = member.streams.get(ssrc)
+                    if layer is not None:
+                        layer.report(ntp, rtcp.from_ntp(ntp), timestamp, now)
+                        for place in layer.places:
+                            self._send_report(place, now)
+                    self._heard(member, report.blocks, now)
+                case rtcp.ReceiverReport(_, blocks):
+                    self._heard(member, blocks, now)
+                case rtcp.Nack(media, lost):
+                    self._repeat(self._own(member, media), lost, now)
+                case rtcp.Pli(media):
+                    self._wish(self._own(member, media))
+                case rtcp.Fir(ssrcs):
+                    for media in ssrcs[:MAX_PLACES]:
+                        self._wish(self._own(member, media))
+                case rtcp.Remb(bitrate):
+                    member.downlink.remb(bitrate, member.sending, now)
+                case rtcp.Bye():
+                    pass  # silence and DTLS say it better
+
+    @staticmethod
+    def _own(member: Member, ssrc: int) -> Place | None:
+        for place in member.places():
+            if place.ssrc == ssrc:
+                return place
+        return None
+
+    def _repeat(self, place: Place | None, lost: tuple[int, ...], now: int) -> None:
+        if place is not None:
+            for data in place.repeats(lost, now, send_time(now)):
+                self.rtp.append((place, data))
+
+    @staticmethod
+    def _wish(place: Place | None) -> None:
+        if place is not None and place.layer is not None and place.media == "video":
+            place.layer.demand.wish()
+
+    @staticmethod
+    def _heard(member: Member, blocks: tuple[rtcp.Block, ...], now: int) -> None:
+        for block in blocks:
+            member.round_trip.heard(block, now)
+            for place in member.places():
+                if place.ssrc == block.ssrc:
+                    place.fraction, place.jitter = block.fraction, block.jitter
+        video = [place.fraction for place in member.video if place.layer is not None]
+        if video:
+            member.downlink.loss(max(video), now)
+
+    # --- time ---
+
+    def tick(self, now: int) -> None:
+        """Everything that time makes due; call every 20 ms or so."""
+        for member in self.members.values():
+            if not member.connected:
+                continue
+            self._ask(member, now)
+            for place in member.places():
+                if place.report_due:
+                    self._send_report(place, now)
+            if now >= member.report_at:
+                self._report(member, now)
+        if now - self._judged_at >= JUDGE_US:
+            self._judged_at = now
+            self._judge(now)
+        self._recording.tick(now)
+
+    def asks(self, member: Member, now: int) -> None:
+        """Requests to a publisher that must not wait for the next tick."""
+        self._ask(member, now)
+
+    def _ask(self, member: Member, now: int) -> None:
+        media = 0
+        for layer in member.streams.values():
+            media = layer.ssrc
+            lost = layer.gaps.due(now)
+            if lost:
+                self.rtcp.append((member, rtcp.nack(_OWN_SSRC, layer.ssrc, [index & 0xFFFF for index in lost])))
+            if layer.demand.due(now):
+                self.rtcp.append((member, rtcp.pli(_OWN_SSRC, layer.ssrc)))
+        for message in member.arrivals.feedback(_OWN_SSRC, media, now):
+            self.rtcp.append((member, message))
+
+    def _send_report(self, place: Place, now: int) -> None:
+        report = place.sender_report(now)
+        if report is not None:
+            self.rtcp.append((place.member, report))
+
+    def _report(self, member: Member, now: int) -> None:
+        member.report_at = now + REPORT_US
+        blocks = [layer.reception.block(layer.ssrc, now) for layer in member.streams.values()]
+        if blocks:
+            self.rtcp.append((member, rtcp.receiver_report(_OWN_SSRC, blocks)))
+        octets = sum(place.octets for place in member.places())
+        member.sending, member.sent_octets = (octets - member.sent_octets) * 8, octets
+        member.downlink.tick(now)
+
+    def _judge(self, now: int) -> None:
+        for member in self.members.values():
+            for producer in member.producers.values():
+                producer.voice.tick(now)
+                live = bool(producer.live_layers(now, LIVE_US))
+                if producer.live and not live:
+                    self._live(producer, False)
+            for place in member.video:
+                if place.source is not None:
+                    self._select(place, now)
+        self._tell_speaking(now)
+
+    def _select_all(self, producer: Producer, now: int) -> None:
+        for route in self._by_source.get((producer.member, producer.kind), ()):
+            member = self.members.get(route.receiver)
+            if member is not None and route.place < len(member.video):
+                self._select(member.video[route.place], now)
+
+    def _live(self, producer: Producer, live: bool) -> None:
+        if producer.live != live:
+            producer.live = live
+            codec = next((layer.codec.name for layer in producer.layers.values()), "")
+            self.events.append(ProducerChanged(producer.member, producer.kind, live, codec))
+
+    def _tell_speaking(self, _now: int) -> None:
+        voices = [
+            (producer.voice.level, name)
+            for name, member in self.members.items()
+            if (producer := member.producers.get(Kind.MICROPHONE)) is not None and producer.voice.speaking
+        ]
+        speaking = tuple(name for _, name in sorted(voices))
+        if speaking != self._speaking:
+            self._speaking = speaking
+            self.events.append(SpeakingChanged(speaking))
+
+    def journal(self) -> list[Edge]:
+        """Edges that were crossed since the last call, with totals since the receiver's transport was opened."""
+        changed: list[Edge] = []
+        for key, edge in self._edges.items():
+            if edge.packets != self._journalled.get(key, 0):
+                self._journalled[key] = edge.packets
+                changed.append(edge)
+        return changed

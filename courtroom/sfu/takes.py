@@ -1,0 +1,148 @@
+"""What is captured, on its way to the writer: records gathered into batches, kept until they are certainly on disk.
+
+Rules
+* A batch per take is cut every ``CUT_US``; batches carry numbers that grow over the whole run of the worker.
+* A batch stays until the writer has answered its number. After a reconnect all that stay are sent again.
+* Bounded by ``MAX_BYTES`` and ``MAX_AGE_US``: the oldest goes first, is counted, and the take says so itself in an
+  EVENT ``capture_overflow`` at the place where the hole is. Nothing here ever waits for the writer.
+
+Format: courtroom/sfu/capture.py.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from courtroom.sfu import capture
+from courtroom.sfu.capture import Batch, Note, RecordType, SenderReport, Track
+
+CUT_US: Final = 100_000
+MAX_BYTES: Final = 64 << 20
+MAX_AGE_US: Final = 30_000_000
+MAX_BATCH_RECORDS: Final = 8 << 20
+_RTP_HEAD: Final = struct.Struct(">IBHQ")
+_CRC: Final = struct.Struct(">I")
+
+
+class Take:
+    """The open end of one take: records since the last cut, and the numbers of its tracks."""
+
+    def __init__(self, name: str, worker: str) -> None:
+        self.name = name
+        self._worker = worker
+        self._records: list[bytes] = []
+        self.size = 0
+        self._tracks: dict[tuple[str, str, str, int], int] = {}
+
+    def track(
+        self, label: str, kind: str, layer: str, ssrc: int, codec: str, clock_rate: int, payload_type: int
+    ) -> int:
+        """The number of this track; its TRACK record is written the first time. −1 when numbers are used up."""
+        key = (label, kind, layer, ssrc)
+        number = self._tracks.get(key)
+        if number is None:
+            number = len(self._tracks) + 1
+            if number > 0xFFFF:
+                return -1
+            self._tracks[key] = number
+            self._add(capture.encode(Track(number, label, kind, layer, codec, clock_rate, payload_type, self._worker)))
+        return number
+
+    def packet(self, track: int, now: int, data: bytes) -> None:
+        """``capture.encode(Packet(…))`` without its objects: this runs once per packet (equality is tested)."""
+        body = _RTP_HEAD.pack(11 + len(data), RecordType.RTP, track, now) + data
+        self._add(body + _CRC.pack(zlib.crc32(body[4:])))
+
+    def report(self, track: int, now: int, ntp: int, rtp: int) -> None:
+        self._add(capture.encode(SenderReport(track, now, ntp, rtp)))
+
+    def note(self, now: int, body: dict[str, object]) -> None:
+        self._add(capture.encode(Note(now, body)))
+
+    def _add(self, record: bytes) -> None:
+        self._records.append(record)
+        self.size += len(record)
+
+    def cut(self) -> bytes:
+        """All records since the last cut."""
+        records, self._records, self.size = self._records, [], 0
+        return b"".join(records)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    number: int
+    take: str
+    made_at: int
+    data: bytes
+
+
+class Spool:
+    """All takes of a worker and the batches that the writer has not answered."""
+
+    def __init__(self, worker: str) -> None:
+        self.worker = worker
+        self._takes: dict[str, Take] = {}
+        self._waiting: deque[_Waiting] = deque()
+        self._unsent = 0  # how many at the right end of _waiting were not handed out on this connection
+        self._number = 0
+        self._bytes = 0
+        self._cut_at = 0
+        self.overflowed = 0
+
+    def take(self, name: str) -> Take:
+        known = self._takes.get(name)
+        if known is None:
+            known = self._takes[name] = Take(name, self.worker)
+        return known
+
+    def cut(self, now: int) -> None:
+        """Close the batches of this tenth of a second; call at least that often."""
+        if now - self._cut_at < CUT_US and all(take.size < MAX_BATCH_RECORDS for take in self._takes.values()):
+            return
+        self._cut_at = now
+        for take in self._takes.values():
+            if take.size:
+                self._number += 1
+                data = capture.encode_batch(Batch(take.name, self.worker, self._number, take.cut()))
+                self._waiting.append(_Waiting(self._number, take.name, now, data))
+                self._unsent += 1
+                self._bytes += len(data)
+        lost: dict[str, int] = {}
+        while self._waiting and (self._bytes > MAX_BYTES or now - self._waiting[0].made_at > MAX_AGE_US):
+            oldest = self._forget_first()
+            lost[oldest.take] = lost.get(oldest.take, 0) + 1
+            self.overflowed += 1
+        for name, batches in lost.items():
+            self.take(name).note(now, {"kind": "capture_overflow", "batches": batches})
+
+    def _forget_first(self) -> _Waiting:
+        oldest = self._waiting.popleft()
+        self._bytes -= len(oldest.data)
+        self._unsent = min(self._unsent, len(self._waiting))
+        return oldest
+
+    def next(self) -> bytes | None:
+        """The next batch to write to the socket, in order; None when all were handed out."""
+        if not self._unsent:
+            return None
+        batch = self._waiting[len(self._waiting) - self._unsent]
+        self._unsent -= 1
+        return batch.data
+
+    def answered(self, number: int) -> None:
+        """The writer has everything up to this batch's place in the file."""
+        while self._waiting and self._waiting[0].number <= number and len(self._waiting) > self._unsent:
+            self._forget_first()
+
+    def reconnected(self) -> None:
+        """A new connection: what was not answered goes out again."""
+        self._unsent = len(self._waiting)
+
+    def lag(self, now: int) -> int:
+        """Age of the oldest batch that is not answered, µs."""
+        return now - self._waiting[0].made_at if self._waiting else 0

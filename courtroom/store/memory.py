@@ -1,0 +1,114 @@
+"""Both ports in memory, for tests and for measuring without a disk; the same contract suite runs against it.
+
+Durability is the one promise it cannot keep: nothing here survives the process. ``bootstrap`` never picks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from courtroom.errors import Unavailable
+from courtroom.hearing.ledger import FIRST, Entry, SignedHead
+from courtroom.store.ports import SeatKey, SeatRecord
+
+
+class MemoryLedgers:
+    """See ``store.ports.Ledgers``."""
+
+    def __init__(self) -> None:
+        self._fences: dict[str, int] = {}
+        self._entries: dict[str, list[Entry]] = {}
+        self._heads: dict[str, SignedHead] = {}
+
+    async def claim(self, hearing: str) -> int:
+        self._fences[hearing] = self._fences.get(hearing, 0) + 1
+        self._entries.setdefault(hearing, [])
+        return self._fences[hearing]
+
+    async def append(self, hearing: str, entries: Sequence[Entry], fence: int) -> None:
+        if not entries:
+            return
+        if self._fences.get(hearing) != fence:
+            raise Unavailable("not_owner")
+        chain = list(self._entries[hearing])
+        for one in entries:
+            tip = chain[-1].hash if chain else FIRST
+            if (one.hearing, one.seq, one.prev) != (hearing, len(chain) + 1, tip):
+                raise Unavailable("store_failed")
+            chain.append(one)
+        self._entries[hearing] = chain
+
+    async def entries(self, hearing: str, after: int = 0) -> list[Entry]:
+        return self._entries.get(hearing, [])[after:]
+
+    async def hearings(self) -> list[str]:
+        return [hearing for hearing, chain in self._entries.items() if chain]
+
+    async def save_head(self, head: SignedHead) -> None:
+        if head.hearing not in self._entries:
+            raise Unavailable("store_failed")
+        held = self._heads.get(head.hearing)
+        if held is None or held.seq <= head.seq:
+            self._heads[head.hearing] = head
+
+    async def head(self, hearing: str) -> SignedHead | None:
+        return self._heads.get(hearing)
+
+
+class MemoryRegistry:
+    """See ``store.ports.Registry``."""
+
+    def __init__(self) -> None:
+        self._seats: dict[SeatKey, SeatRecord] = {}
+        self._sessions: dict[str, tuple[SeatKey, int]] = {}
+        self._staff: dict[str, int] = {}
+        self._checks: dict[SeatKey, list[tuple[int, str]]] = {}
+
+    async def add_seats(self, seats: Sequence[SeatRecord]) -> None:
+        tokens = {one.token_hash for one in self._seats.values()}
+        fresh: dict[SeatKey, SeatRecord] = {}
+        for one in seats:
+            key = SeatKey(one.hearing, one.seat)
+            if key in self._seats or key in fresh or one.token_hash in tokens:
+                raise Unavailable("store_failed")
+            tokens.add(one.token_hash)
+            fresh[key] = one
+        self._seats.update(fresh)
+
+    async def seats(self, hearing: str) -> list[SeatRecord]:
+        return [one for one in self._seats.values() if one.hearing == hearing]
+
+    async def seat_by_token(self, token_hash: str) -> SeatKey | None:
+        return next((key for key, one in self._seats.items() if one.token_hash == token_hash), None)
+
+    async def erase(self, hearing: str) -> None:
+        for key, one in self._seats.items():
+            if key.hearing == hearing:
+                self._seats[key] = replace(one, name="", code="")
+                self._checks.pop(key, None)
+
+    async def add_session(self, session_hash: str, hearing: str, seat: str, expires_at: int) -> None:
+        key = SeatKey(hearing, seat)
+        self._sessions = {one: held for one, held in self._sessions.items() if held[0] != key}
+        self._sessions[session_hash] = (key, expires_at)
+
+    async def session(self, session_hash: str, now: int) -> SeatKey | None:
+        held = self._sessions.get(session_hash)
+        return held[0] if held is not None and held[1] > now else None
+
+    async def add_staff_session(self, session_hash: str, expires_at: int, now: int) -> None:
+        self._staff = {one: until for one, until in self._staff.items() if until > now}
+        self._staff[session_hash] = expires_at
+
+    async def staff_session(self, session_hash: str, now: int) -> bool:
+        return self._staff.get(session_hash, 0) > now
+
+    async def add_check(self, hearing: str, seat: str, at: int, result: str) -> None:
+        self._checks.setdefault(SeatKey(hearing, seat), []).append((at, result))
+
+    async def checks(self, hearing: str, seat: str) -> list[tuple[int, str]]:
+        return list(self._checks.get(SeatKey(hearing, seat), []))
+
+    async def writable(self) -> bool:
+        return True

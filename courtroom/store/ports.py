@@ -1,0 +1,92 @@
+"""What the court needs kept, as small interfaces; adapters stand beside this file, ``bootstrap`` picks them.
+
+Rules
+* ``Ledgers.append`` returns only when the entries are durable (they survive SIGKILL and power loss).
+* ``(hearing, seq)`` is unique in the database itself, and so is the fencing token's check: an owner whose ``fence``
+  is not the newest one gets ``Unavailable("not_owner")`` and nothing is written.
+* Names, one-time codes and everything else about a person are encrypted at rest and can be erased; ledgers cannot.
+* There is no method that deletes a ledger entry, a recording or an archive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from courtroom.hearing.ledger import Entry, SignedHead
+
+
+@dataclass(frozen=True, slots=True)
+class SeatRecord:
+    """What is kept about a seat outside the ledger. ``token_hash`` is SHA-256 (hex) of the summons token."""
+
+    hearing: str
+    seat: str
+    name: str = field(repr=False)
+    token_hash: str = field(repr=False)
+    code: str = field(repr=False)  # one-time code of the second factor
+
+
+@dataclass(frozen=True, slots=True)
+class SeatKey:
+    hearing: str
+    seat: str
+
+
+class Ledgers(Protocol):
+    async def claim(self, hearing: str) -> int:
+        """Become the owner: a new fencing token, larger than any before."""
+        ...
+
+    async def append(self, hearing: str, entries: Sequence[Entry], fence: int) -> None:
+        """Durable on return, or ``Unavailable("not_owner")`` / ``Unavailable("store_failed")`` and nothing written."""
+        ...
+
+    async def entries(self, hearing: str, after: int = 0) -> list[Entry]:
+        """Entries with ``seq > after`` in order."""
+        ...
+
+    async def hearings(self) -> list[str]:
+        """Ids of every hearing that has a ledger, oldest first."""
+        ...
+
+    async def save_head(self, head: SignedHead) -> None: ...
+
+    async def head(self, hearing: str) -> SignedHead | None: ...
+
+
+class Registry(Protocol):
+    async def add_seats(self, seats: Sequence[SeatRecord]) -> None: ...
+
+    async def seats(self, hearing: str) -> list[SeatRecord]: ...
+
+    async def seat_by_token(self, token_hash: str) -> SeatKey | None: ...
+
+    async def add_session(self, session_hash: str, hearing: str, seat: str, expires_at: int) -> None:
+        """A browser session of a seat (cookie), hashed; replaces the seat's earlier ones."""
+        ...
+
+    async def session(self, session_hash: str, now: int) -> SeatKey | None: ...
+
+    async def add_staff_session(self, session_hash: str, expires_at: int, now: int) -> None:
+        """A browser session of the staff, hashed; many may live at once."""
+        ...
+
+    async def staff_session(self, session_hash: str, now: int) -> bool: ...
+
+    async def add_check(self, hearing: str, seat: str, at: int, result: str) -> None:
+        """A device self-test as JSON text, kept as proof that the person could join."""
+        ...
+
+    async def checks(self, hearing: str, seat: str) -> list[tuple[int, str]]:
+        """``(at, result)`` of the seat's self-tests in order."""
+        ...
+
+    async def erase(self, hearing: str) -> None:
+        """Names, codes and self-tests of a hearing are gone for good; its ledger, of ids only, stays."""
+        ...
+
+    async def writable(self) -> bool:
+        """Whether something could be written now."""
+        ...

@@ -1,0 +1,123 @@
+"""One browser's connection to one room: its ICE peer, its DTLS, its SRTP keys, and what is known of its life.
+
+Rules
+* ``up`` only when a check passed, DTLS is done, and the peer's certificate is the one its answer named. Before that not
+  one RTP packet is taken or sent.
+* Silence is the absence of authenticated packets: ``QUIET_US`` for a peer that sends media, ``IDLE_US`` for one that
+  only answers for itself (Chromium checks a settled path every 2.5 s, so less would report every silent listener).
+* A handshake that a stranger's or a broken datagram has ruined begins anew, ``MAX_HANDSHAKES`` times.
+
+RFC 8122 (fingerprints), RFC 5764 (DTLS-SRTP).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from courtroom.sfu.router import Member, Router
+from courtroom.worker import srtp
+from courtroom.worker.datagrams import Destination, Socket
+from courtroom.worker.dtls import Dtls, Identity, State
+from courtroom.worker.ice import Peer
+from courtroom.worker.sdp import Answer, Offer
+
+QUIET_US: Final = 2_000_000
+IDLE_US: Final = 6_000_000
+CONNECT_US: Final = 30_000_000
+MAX_HANDSHAKES: Final = 5
+
+
+@dataclass(slots=True)
+class Lost:
+    """Why a transport has to be closed."""
+
+    reason: str
+
+
+class Transport:
+    __slots__ = (
+        "_handshakes", "_identity", "answer", "destination", "dtls", "inbound", "last_in_at", "last_media_at",
+        "last_out_at", "member", "name", "offer", "opened_at", "outbound", "peer", "router", "silent", "socket", "up",
+    )  # fmt: skip
+
+    def __init__(self, name: str, router: Router, member: Member, offer: Offer, own: Identity, now: int) -> None:
+        self.name = name
+        self.router = router
+        self.member = member
+        self.offer = offer
+        self.opened_at = now
+        self.peer: Peer[Transport] | None = None
+        self.socket: Socket | None = None
+        self.destination: Destination | None = None
+        self.answer: Answer | None = None
+        self.inbound: srtp.Cipher | None = None
+        self.outbound: srtp.Cipher | None = None
+        self.up = False
+        self.silent = False
+        self.last_in_at = self.last_media_at = self.last_out_at = 0
+        self._identity = own
+        self._handshakes = 1
+        self.dtls = Dtls(own)
+
+    def datagram(self, data: bytes) -> Lost | None:
+        """One DTLS datagram from an admitted address."""
+        self.dtls.receive(data)
+        return self._follow()
+
+    def accept(self, answer: Answer) -> Lost | None:
+        """The client's answer; DTLS may have been faster."""
+        self.answer = answer
+        return self._follow()
+
+    def _follow(self) -> Lost | None:
+        match self.dtls.state:
+            case State.CLOSED:
+                return Lost("dtls_close")
+            case State.FAILED:
+                return self._again()
+            case State.UP if not self.up and self.answer is not None:
+                if self.dtls.peer != self.answer.fingerprint:
+                    return Lost("bad_fingerprint")
+                assert self.dtls.keys is not None
+                keys = self.dtls.keys
+                self.inbound = srtp.Cipher(keys.profile, keys.client, inbound=True)
+                self.outbound = srtp.Cipher(keys.profile, keys.server, inbound=False)
+                self.up = True
+            case _:
+                pass
+        return None
+
+    def _again(self) -> Lost | None:
+        if self._handshakes >= MAX_HANDSHAKES:
+            return Lost("dtls_failed")
+        self._handshakes += 1
+        self.dtls = Dtls(self._identity)
+        return None
+
+    def heard(self, now: int) -> bool:
+        """An authenticated packet came; True when that ends a silence."""
+        self.last_in_at = now
+        if self.silent:
+            self.silent = False
+            return True
+        return False
+
+    def falls_silent(self, now: int) -> bool:
+        """True once, when nothing valid has come for too long."""
+        if not self.up or self.silent:
+            return False
+        sends_media = self.last_in_at - self.last_media_at < QUIET_US
+        if now - self.last_in_at < (QUIET_US if sends_media else IDLE_US):
+            return False
+        self.silent = True
+        return True
+
+    def quality(self) -> tuple[int, int, int]:
+        """Loss (permille, the worse direction), round trip (µs), jitter (µs); −1 where nothing is known."""
+        layers = list(self.member.streams.values())
+        places: list[Any] = [place for place in self.member.places() if place.layer is not None]
+        fractions = [layer.reception.fraction for layer in layers] + [place.fraction for place in places]
+        loss = max(fractions) * 1000 // 256 if fractions else -1
+        jitter = max((layer.reception.jitter_us for layer in layers), default=-1)
+        return loss, self.member.round_trip.us, jitter

@@ -1,0 +1,168 @@
+"""Pictures out of a capture: the newest frame of a camera at a moment of the court clock, scaled to its place.
+
+Rules
+* Only whole frames are decoded. After a loss the feed waits for a key frame, at most ``PATIENCE_US``: a picture that
+  has gone still is honest, one smeared over a gap is not.
+* Looking ahead skips to the newest key frame that is not later than the moment; a feed nobody looks at costs nothing.
+* A picture is cut to its place only where that loses less than ``MAX_LOSS`` of it; otherwise it is shown whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+
+from courtroom.errors import BadPacket
+from recorder.depacketize import KEY, join
+from recorder.index import Ints, Payloads, Run, whole_frames
+from recorder.picture.canvas import Bytes, Planes, Rect
+from recorder.picture.colours import FPS
+
+PATIENCE_US: Final = 2_000_000
+FRESH_US: Final = 1_000_000
+STALE_US: Final = 5_000_000
+MAX_LOSS: Final = 0.4
+MAX_PIXELS: Final = 4096 * 2304
+_HALF_FRAME_US: Final = 500_000 // FPS
+_CODECS: Final = {"vp8": "vp8", "h264": "h264"}
+
+
+class VideoFeed:
+    """One run of a camera or screen. ``court``: µs of the court clock for each packet."""
+
+    def __init__(self, run: Run, court: Ints, payloads: Payloads) -> None:
+        self._run = run
+        self._payloads = payloads
+        self._first, self._last = whole_frames(run)
+        self._when = np.maximum.accumulate(court[self._first]) if len(self._first) else np.zeros(0, dtype=np.int64)
+        self._key = (run.flags[self._first] & KEY) > 0
+        follows = np.zeros(len(self._first), dtype=np.bool_)
+        if len(self._first):
+            follows[1:] = run.seq[self._first[1:]] == run.seq[self._last[:-1]] + 1
+        self._follows = follows
+        self._keys = np.flatnonzero(self._key)
+        self._decoder: Any = None
+        self._decoded = -1
+        self._shown: VideoFrame | None = None
+        self._broken_at = 0
+        self._broken = True
+        self._scaler = VideoReformatter()
+        self._scaled: tuple[int, Rect, Planes] | None = None
+
+    @property
+    def layer(self) -> str:
+        return self._run.track.layer
+
+    def position(self, at: int) -> int:
+        return int(np.searchsorted(self._when, at + _HALF_FRAME_US, side="right")) - 1
+
+    def age(self, at: int) -> int | None:
+        """µs since the newest whole frame; ``None`` before the first."""
+        position = self.position(at)
+        return None if position < 0 else max(0, at - int(self._when[position]))
+
+    def picture(self, at: int, area: Rect, whole: bool = False) -> Planes | None:
+        """The newest decodable picture at ``at`` for a place of this size; smaller than the place when shown whole."""
+        position = self.position(at)
+        if position < 0:
+            return None
+        self._advance(position)
+        if self._shown is None:
+            return None
+        if self._scaled is None or self._scaled[:2] != (self._decoded, area):
+            self._scaled = (self._decoded, area, self._fit(self._shown, area, whole))
+        return self._scaled[2]
+
+    def _advance(self, target: int) -> None:
+        if target < self._decoded:  # looked at again from earlier: begin anew
+            self._decoder, self._decoded, self._shown, self._broken = None, -1, None, True
+        begin = self._decoded + 1
+        before = self._keys[: np.searchsorted(self._keys, target, side="right")]
+        if len(before) and int(before[-1]) > begin:
+            begin = int(before[-1])
+        for position in range(begin, target + 1):
+            self._decode(position, fresh=position != self._decoded + 1)
+            self._decoded = position
+
+    def _decode(self, position: int, fresh: bool) -> None:
+        when = int(self._when[position])
+        if self._key[position]:
+            self._broken = False
+        elif (fresh or not self._follows[position]) and not self._broken:
+            self._broken, self._broken_at = True, when
+        if self._broken and (self._decoder is None or when - self._broken_at < PATIENCE_US):
+            return
+        try:
+            for frame in self._opened().decode(av.Packet(self._frame(position))):
+                if frame.width * frame.height <= MAX_PIXELS:
+                    self._shown = frame
+        except (av.FFmpegError, BadPacket):
+            self._broken, self._broken_at = True, when
+
+    def _opened(self) -> Any:
+        if self._decoder is None:
+            self._decoder = av.CodecContext.create(_CODECS[self._run.track.codec], "r")
+            self._decoder.thread_count = 1
+        return self._decoder
+
+    def _frame(self, position: int) -> bytes:
+        run = self._run
+        packets = range(int(self._first[position]), int(self._last[position]) + 1)
+        parts = [self._payloads.read(int(run.file[p]), int(run.offset[p]), int(run.size[p])) for p in packets]
+        return join(run.track.codec, parts)
+
+    def _fit(self, frame: VideoFrame, area: Rect, whole: bool) -> Planes:
+        width, height = frame.width, frame.height
+        cover = max(area.width / width, area.height / height)
+        loss = 1 - (area.width * area.height) / (width * cover * height * cover)
+        scale = min(area.width / width, area.height / height) if whole or loss > MAX_LOSS else cover
+        wide, high = max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+        small = self._scaler.reformat(
+            frame, width=wide, height=high, format="yuv420p", interpolation="AREA" if scale < 0.7 else "BILINEAR"
+        )
+        return _centre(small, min(area.width, wide), min(area.height, high))
+
+
+def _plane(frame: VideoFrame, index: int, width: int, height: int) -> Bytes:
+    plane: Any = frame.planes[index]  # speaks the buffer protocol, which its type does not say
+    rows: Bytes = np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)
+    return rows[:height, :width]
+
+
+def _centre(frame: VideoFrame, width: int, height: int) -> Planes:
+    x, y = (frame.width - width) // 4 * 2, (frame.height - height) // 4 * 2
+    half_x, half_y = x // 2, y // 2
+    u = _plane(frame, 1, frame.width // 2, frame.height // 2)
+    v = _plane(frame, 2, frame.width // 2, frame.height // 2)
+    return Planes(
+        _plane(frame, 0, frame.width, frame.height)[y : y + height, x : x + width],
+        u[half_y : half_y + height // 2, half_x : half_x + width // 2],
+        v[half_y : half_y + height // 2, half_x : half_x + width // 2],
+    )
+
+
+class Camera:
+    """All runs of one seat's camera (or screen): layers side by side, reconnects one after another."""
+
+    def __init__(self, feeds: Sequence[VideoFeed]) -> None:
+        self._feeds = feeds
+
+    def age(self, at: int) -> int | None:
+        ages = [age for feed in self._feeds if (age := feed.age(at)) is not None]
+        return min(ages, default=None)
+
+    def picture(self, at: int, area: Rect, whole: bool = False) -> Planes | None:
+        """From the largest layer that is alive; the small layer is enough for a small place."""
+        order = ("l", "h") if area.width <= 180 else ("h", "l")
+        rank = {"": 2, order[0]: 3, order[1]: 1}
+        aged = [(age, feed) for feed in self._feeds if (age := feed.age(at)) is not None and age <= STALE_US]
+        aged.sort(key=lambda item: (item[0] > FRESH_US, -rank.get(item[1].layer, 0), item[0]))
+        for _, feed in aged:
+            if (picture := feed.picture(at, area, whole)) is not None:
+                return picture
+        return None

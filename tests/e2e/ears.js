@@ -1,0 +1,69 @@
+// Reads what a person at this page sees and hears: pixels of every tile, peaks of everything that is played.
+(() => {
+  const hold = { context: null, nodes: new Map() };
+
+  function analyser(element) {
+    const stream = element.srcObject;
+    if (!stream || !stream.getAudioTracks().length) return null;
+    const known = hold.nodes.get(element);
+    if (known && known.stream === stream) return known.node;
+    hold.context ??= new AudioContext({ sampleRate: 48000 });
+    const node = hold.context.createAnalyser();
+    node.fftSize = 2048;
+    node.smoothingTimeConstant = 0;
+    hold.context.createMediaStreamSource(stream).connect(node);
+    hold.nodes.set(element, { stream, node });
+    return node;
+  }
+
+  // The loudest bin of each audio element over `ms`, in Hz, with its level in dB; silent ones are left out.
+  async function hear(ms) {
+    const best = new Map();
+    const end = performance.now() + ms;
+    while (performance.now() < end) {
+      for (const element of document.querySelectorAll("audio")) {
+        const node = analyser(element);
+        if (!node) continue;
+        await hold.context.resume();
+        const bins = new Float32Array(node.frequencyBinCount);
+        node.getFloatFrequencyData(bins);
+        let top = 2;
+        for (let bin = 3; bin < bins.length / 4; bin += 1) if (bins[bin] > bins[top]) top = bin;
+        const level = bins[top];
+        const before = best.get(element);
+        if (level > -60 && (!before || level > before.level)) {
+          best.set(element, { hz: (top * 48000) / node.fftSize, level, seat: element.dataset.seat || null });
+        }
+      }
+      await new Promise((done) => setTimeout(done, 25));
+    }
+    return [...best.values()].map((one) => ({ hz: Math.round(one.hz), level: Math.round(one.level), seat: one.seat }));
+  }
+
+  // Mean colour of the middle of each tile's picture, and how many frames its video has decoded.
+  function see() {
+    const canvas = document.createElement("canvas");
+    canvas.width = 8;
+    canvas.height = 8;
+    const brush = canvas.getContext("2d", { willReadFrequently: true });
+    const tiles = {};
+    for (const video of document.querySelectorAll("video[data-seat]")) {
+      const box = video.getBoundingClientRect();
+      const style = getComputedStyle(video);
+      if (!video.videoWidth || box.width < 8 || style.visibility === "hidden" || style.display === "none") continue;
+      brush.drawImage(video, video.videoWidth / 4, video.videoHeight / 4, video.videoWidth / 2, video.videoHeight / 2, 0, 0, 8, 8);
+      const data = brush.getImageData(0, 0, 8, 8).data;
+      const sum = [0, 0, 0];
+      for (let at = 0; at < data.length; at += 4) for (let one = 0; one < 3; one += 1) sum[one] += data[at + one];
+      tiles[video.dataset.seat] = {
+        colour: sum.map((value) => Math.round(value / 64)),
+        frames: video.getVideoPlaybackQuality().totalVideoFrames,
+        box: [box.x, box.y, box.width, box.height].map(Math.round),
+        self: video.muted && video.dataset.self === "true",
+      };
+    }
+    return tiles;
+  }
+
+  window.__ears = { hear, see };
+})();

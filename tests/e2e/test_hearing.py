@@ -1,0 +1,138 @@
+"""A hearing from the summons links to a verified archive: five people at five real browsers.
+
+Everything is judged by what arrives: pixels read from the tiles, tones heard by an FFT, ledger and presence report over
+HTTP, and at last the composed picture, its sound and the seal.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Playwright
+
+from tests.e2e.court import Court, Issued, until
+from tests.e2e.devices import CLERK, DEFENDANT, EVERYBODY, JUDGE, PLAINTIFF, WITNESS, Person
+from tests.e2e.people import AtBrowser, at_browsers
+from tests.e2e.programme import check_archive
+
+pytestmark = pytest.mark.e2e
+
+COURT = (JUDGE, CLERK, PLAINTIFF, DEFENDANT)
+SHOTS = Path("build/screens/e2e")
+
+
+def colours(hearing: Issued, people: tuple[Person, ...]) -> dict[str, tuple[int, int, int]]:
+    return {hearing.seat(person): person.colour for person in people}
+
+
+def others(people: tuple[Person, ...], me: Person) -> set[int]:
+    return {person.tone for person in people if person is not me}
+
+
+async def everyone_sees_and_hears(sitting: dict[str, AtBrowser], hearing: Issued, people: tuple[Person, ...]) -> None:
+    """Each of ``people`` sees exactly these tiles in their colours and hears exactly the others' tones."""
+    for person in people:
+        await sitting[person.role].sees(colours(hearing, people))
+    for person in people:
+        await hears_exactly(sitting[person.role], others(people, person))
+
+
+async def hears_exactly(person: AtBrowser, tones: set[int]) -> None:
+    """Waits until these tones and no other are heard over two and a half seconds."""
+    await until(lambda: heard_by(person, tones))
+
+
+async def nothing_of_the_hearing(witness: AtBrowser, hearing: Issued) -> None:
+    """The witness's page shows and plays nothing, and knows no other seat, name, number or cause."""
+    seen = await witness.see()
+    assert set(seen) <= {hearing.seat(WITNESS)}
+    assert await witness.tones(1500) == set()
+    page = await witness.page.content()
+    for secret in ("民初123号", "买卖合同", *(person.name for person in EVERYBODY if person is not WITNESS)):
+        assert secret not in page, secret
+    for person in COURT:
+        assert hearing.seat(person) not in page
+
+
+async def test_a_hearing_runs_from_summons_to_verified_archive(
+    court: Court, playwright: Playwright, tmp_path: Path
+) -> None:
+    hearing = await court.create(EVERYBODY)
+    async with at_browsers(playwright, EVERYBODY, tmp_path, clapper=DEFENDANT.role) as sitting:
+        judge, clerk = sitting[JUDGE.role], sitting[CLERK.role]
+        plaintiff, witness = sitting[PLAINTIFF.role], sitting[WITNESS.role]
+
+        # Everybody comes in; the bench and the clerk are staff, the others wait until they are admitted
+        for person in EVERYBODY:
+            await sitting[person.role].join(hearing.seats[person.role]["join_url"])
+        await judge.room("courtroom")
+        await clerk.room("courtroom")
+        await plaintiff.room("waiting")
+        await plaintiff.shot(SHOTS / "waiting-zh-1440.png")
+        await nothing_of_the_hearing(witness, hearing)
+        for person in (PLAINTIFF, DEFENDANT):
+            await clerk.act("admit", hearing.seat(person))
+            await sitting[person.role].room("courtroom")
+        await clerk.act("admit", hearing.seat(WITNESS))
+        await witness.room("witness_room")
+        await everyone_sees_and_hears(sitting, hearing, COURT)
+        await nothing_of_the_hearing(witness, hearing)
+        await witness.shot(SHOTS / "witness-zh-1440.png")
+
+        # 开庭: the recording starts by itself
+        await judge.act("open_hearing")
+        await judge.when("() => document.body.dataset.phase === 'open'")
+        await until(lambda: recording_is_on(court, hearing))
+        await judge.shot(SHOTS / "judge-zh-1440.png")
+        await plaintiff.shot(SHOTS / "party-zh-1440.png")
+
+        # The court mutes the plaintiff: the server stops forwarding, the plaintiff's own switch does not bring it back
+        await judge.act("mute", hearing.seat(PLAINTIFF))
+        await hears_exactly(clerk, {JUDGE.tone, DEFENDANT.tone})
+        await judge.act("unmute", hearing.seat(PLAINTIFF))
+        await hears_exactly(clerk, {JUDGE.tone, PLAINTIFF.tone, DEFENDANT.tone})
+
+        # 传唤 and 退庭
+        await judge.act("call", hearing.seat(WITNESS))
+        await witness.room("courtroom")
+        await everyone_sees_and_hears(sitting, hearing, EVERYBODY)
+        await judge.shot(SHOTS / "judge-witness-zh-1440.png")
+        await judge.act("dismiss", hearing.seat(WITNESS))
+        await witness.room("witness_room")
+        await nothing_of_the_hearing(witness, hearing)
+        await everyone_sees_and_hears(sitting, hearing, COURT)
+
+        # A raised hand is seen by the judge; leaving on purpose is the leave button
+        await plaintiff.page.locator('[data-action="hand"]').first.click()
+        await until(lambda: hand_is_up(judge, hearing))
+
+        await judge.act("close_hearing")
+        await judge.page.locator('#dialog-close_hearing [data-action="confirm"]').click()
+        await judge.when("() => document.body.dataset.phase === 'closed'")
+        for name, one in sitting.items():
+            problems = [line for line in one.console if line.startswith("error") and "favicon" not in line]
+            assert not problems, (name, problems)
+
+    await until(lambda: sealed(court, hearing), 300, 1)
+    await check_archive(court, hearing, COURT, WITNESS, tmp_path)
+
+
+async def recording_is_on(court: Court, hearing: Issued) -> bool:
+    state = await court.get(f"/api/v1/hearings/{hearing.id}")
+    return state["recording"]["state"] == "on"
+
+
+async def hand_is_up(judge: AtBrowser, hearing: Issued) -> bool:
+    tile = judge.page.locator(f'article[data-seat="{hearing.seat(PLAINTIFF)}"]')
+    return "已举手" in await tile.first.inner_text()
+
+
+async def heard_by(person: AtBrowser, expected: set[int]) -> bool:
+    return await person.tones() == expected
+
+
+async def sealed(court: Court, hearing: Issued) -> dict[str, object] | None:
+    archive = await court.get(f"/api/v1/hearings/{hearing.id}/archive")
+    assert archive["state"] != "failed", court.log.read_text()[-4000:]
+    return archive if archive["state"] == "sealed" else None

@@ -1,0 +1,80 @@
+"""Settings: flags over environment over defaults, and one clear sentence when something is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from courtroom.catalogue import LANGUAGES
+from courtroom.config import FIELDS, SettingsError, load
+
+
+def test_defaults_are_safe() -> None:
+    settings = load({}, {})
+    assert (settings.host, settings.port, settings.media_port) == ("127.0.0.1", 8080, 40000)
+    assert settings.public_addresses == ("127.0.0.1",)
+    assert not settings.allow_unchecked
+    assert settings.workers >= 1
+    assert settings.data.is_absolute()
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_default() -> None:
+    environ = {"COURTROOM_PORT": "9000", "COURTROOM_WORKERS": "3", "COURTROOM_ALLOW_UNCHECKED": "yes"}
+    settings = load({"port": "9100", "workers": None, "allow_unchecked": False}, environ)
+    assert (settings.port, settings.workers, settings.allow_unchecked) == (9100, 3, True)
+
+
+def test_repeatable_settings_come_as_flags_or_with_commas() -> None:
+    environ = {"COURTROOM_ORIGIN": "https://A.example , https://b.example:8443"}
+    assert load({}, environ).origins == ("https://a.example", "https://b.example:8443")
+    assert load({"origin": ("https://c.example",)}, environ).origins == ("https://c.example",)
+
+
+def test_a_host_for_everybody_tells_browsers_the_machines_addresses() -> None:
+    assert load({"host": "0.0.0.0"}, {}).public_addresses
+    assert load({"host": "0.0.0.0", "public_address": ("192.0.2.7",)}, {}).public_addresses == ("192.0.2.7",)
+    assert load({"host": "::1"}, {}).public_addresses == ("::1",)
+    assert load({"host": "localhost"}, {}).public_addresses == ("127.0.0.1",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", "-1"), ("port", "http"), ("port", "65536"), ("media_port", "65535"), ("workers", "65"),
+        ("workers", "x"),
+        ("public_address", ("court.example",)), ("origin", ("court.example",)), ("origin", ("https://a/b",)),
+        ("origin", ("https://u:p@a",)), ("url", "ftp://a"), ("staff_token", "short"),
+        ("staff_token", "with a space in it"),
+        ("redis_url", "redis://x"), ("database_url", "postgresql://x"), ("host", "a b"), ("host", ""),
+        ("font", "/none"),
+        ("proxy", ("10.0.0.0/8",)), ("allow_unchecked", "perhaps"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_stops_the_start_with_a_sentence(name: str, value: object) -> None:
+    flags: dict[str, object] = {"workers": "2", name: value}
+    environ = {}
+    if name == "allow_unchecked":
+        environ, flags = {"COURTROOM_ALLOW_UNCHECKED": str(value)}, {}
+    with pytest.raises(SettingsError) as wrong:
+        load(flags, environ)
+    option = "--" + name.replace("_", "-")
+    for lang in LANGUAGES:
+        assert option in wrong.value.sentence(lang)
+    if name == "staff_token":
+        assert str(value) not in str(wrong.value)
+
+
+def test_no_setting_shows_the_staff_token() -> None:
+    settings = load({"staff_token": "a-very-secret-token"}, {})
+    assert "a-very-secret-token" not in repr(settings)
+
+
+def test_every_setting_has_one_option_and_one_variable() -> None:
+    assert len({one.option for one in FIELDS}) == len(FIELDS)
+    assert all(one.variable == "COURTROOM_" + one.name.upper() and one.help for one in FIELDS)
+
+
+def test_the_web_directory_of_a_checkout_is_found() -> None:
+    assert (load({}, {}).web / "PROTOCOL.md").is_file()
+    assert load({"web": "elsewhere"}, {}).web == Path("elsewhere").absolute()

@@ -1,0 +1,220 @@
+"""What every adapter of ``store.ports.Ledgers`` and ``store.ports.Registry`` must do; subclass and give the fixtures.
+
+An adapter's test file defines ``class TestX(LedgersContract)`` with a fixture ``ledgers`` (and ``RegistryContract``
+with ``registry``); pytest then runs the whole suite against it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from courtroom.errors import Unavailable
+from courtroom.hearing.events import HandRaised
+from courtroom.hearing.ledger import FIRST, Entry, SignedHead, entry_for
+from courtroom.store.ports import Ledgers, Registry, SeatKey, SeatRecord
+
+
+def chain(hearing: str, count: int, after: Entry | None = None, seat: str = "s-1") -> list[Entry]:
+    """``count`` entries that go on from ``after``."""
+    made: list[Entry] = []
+    seq, prev = (after.seq, after.hash) if after else (0, FIRST)
+    for _ in range(count):
+        seq += 1
+        made.append(entry_for(hearing, seq, 1_000_000 * seq, seat, HandRaised(seat=seat), prev))
+        prev = made[-1].hash
+    return made
+
+
+def head_of(entry: Entry) -> SignedHead:
+    return SignedHead(entry.hearing, entry.seq, entry.hash, entry.at + 1, "ab" * 64, "cd" * 32)
+
+
+class LedgersContract:
+    async def test_what_was_appended_comes_back_in_order(self, ledgers: Ledgers) -> None:
+        fence = await ledgers.claim("h-1")
+        first = chain("h-1", 3)
+        await ledgers.append("h-1", first, fence)
+        second = chain("h-1", 2, after=first[-1])
+        await ledgers.append("h-1", second, fence)
+        assert await ledgers.entries("h-1") == first + second
+        assert await ledgers.entries("h-1", after=3) == second
+        assert await ledgers.entries("h-1", after=5) == []
+
+    async def test_an_unknown_hearing_has_an_empty_ledger_and_no_head(self, ledgers: Ledgers) -> None:
+        assert await ledgers.entries("h-none") == []
+        assert await ledgers.head("h-none") is None
+        assert await ledgers.hearings() == []
+
+    async def test_appending_nothing_changes_nothing(self, ledgers: Ledgers) -> None:
+        fence = await ledgers.claim("h-1")
+        await ledgers.append("h-1", [], fence)
+        assert await ledgers.entries("h-1") == []
+
+    async def test_every_claim_is_larger_than_the_one_before(self, ledgers: Ledgers) -> None:
+        fences = [await ledgers.claim("h-1") for _ in range(4)]
+        assert fences == sorted(set(fences))
+
+    async def test_concurrent_claims_are_all_different(self, ledgers: Ledgers) -> None:
+        fences = await asyncio.gather(*(ledgers.claim("h-new") for _ in range(12)))
+        assert len(set(fences)) == 12
+
+    async def test_an_earlier_owner_writes_nothing(self, ledgers: Ledgers) -> None:
+        stale = await ledgers.claim("h-1")
+        entries = chain("h-1", 2)
+        await ledgers.append("h-1", entries[:1], stale)
+        fresh = await ledgers.claim("h-1")
+        with pytest.raises(Unavailable) as refused:
+            await ledgers.append("h-1", entries[1:], stale)
+        assert refused.value.code == "not_owner"
+        assert await ledgers.entries("h-1") == entries[:1]
+        await ledgers.append("h-1", entries[1:], fresh)
+        assert await ledgers.entries("h-1") == entries
+
+    async def test_a_fence_that_was_never_given_out_writes_nothing(self, ledgers: Ledgers) -> None:
+        fence = await ledgers.claim("h-1")
+        for wrong in (0, -1, fence + 1):
+            with pytest.raises(Unavailable) as refused:
+                await ledgers.append("h-1", chain("h-1", 1), wrong)
+            assert refused.value.code == "not_owner"
+        with pytest.raises(Unavailable):
+            await ledgers.append("h-never-claimed", chain("h-never-claimed", 1), fence)
+        assert await ledgers.entries("h-1") == []
+
+    async def test_a_sequence_number_exists_once(self, ledgers: Ledgers) -> None:
+        fence = await ledgers.claim("h-1")
+        entries = chain("h-1", 2)
+        await ledgers.append("h-1", entries, fence)
+        for again in (entries, entries[1:], chain("h-1", 1, seat="s-2")):
+            with pytest.raises(Unavailable) as refused:
+                await ledgers.append("h-1", again, fence)
+            assert refused.value.code == "store_failed"
+        assert await ledgers.entries("h-1") == entries
+
+    async def test_a_gap_or_a_foreign_link_is_refused_whole(self, ledgers: Ledgers) -> None:
+        fence = await ledgers.claim("h-1")
+        entries = chain("h-1", 4)
+        await ledgers.append("h-1", entries[:1], fence)
+        foreign = replace(entries[1], prev="f" * 64)
+        other_hearing = chain("h-2", 2)[1:]
+        for wrong in (entries[2:], [entries[1], entries[3]], [foreign], other_hearing):
+            with pytest.raises(Unavailable) as refused:
+                await ledgers.append("h-1", wrong, fence)
+            assert refused.value.code == "store_failed"
+        assert await ledgers.entries("h-1") == entries[:1]
+
+    async def test_two_owners_race_and_one_chain_comes_out(self, ledgers: Ledgers) -> None:
+        stale = await ledgers.claim("h-1")
+        fresh = await ledgers.claim("h-1")
+        entries = chain("h-1", 20)
+
+        async def write(fence: int) -> int:
+            done = 0
+            for entry in entries:
+                try:
+                    await ledgers.append("h-1", [entry], fence)
+                    done += 1
+                except Unavailable:
+                    continue
+            return done
+
+        assert tuple(await asyncio.gather(write(stale), write(fresh))) == (0, 20)
+        assert await ledgers.entries("h-1") == entries
+
+    async def test_hearings_come_oldest_first_and_only_with_a_ledger(self, ledgers: Ledgers) -> None:
+        for hearing in ("h-b", "h-a", "h-empty", "h-c"):
+            fence = await ledgers.claim(hearing)
+            if hearing != "h-empty":
+                await ledgers.append(hearing, chain(hearing, 1), fence)
+        assert await ledgers.hearings() == ["h-b", "h-a", "h-c"]
+
+    async def test_the_newest_head_stays(self, ledgers: Ledgers) -> None:
+        fence = await ledgers.claim("h-1")
+        entries = chain("h-1", 3)
+        await ledgers.append("h-1", entries, fence)
+        await ledgers.save_head(head_of(entries[1]))
+        await ledgers.save_head(head_of(entries[2]))
+        await ledgers.save_head(head_of(entries[0]))  # comes late, would hide a truncation
+        assert await ledgers.head("h-1") == head_of(entries[2])
+
+    async def test_a_head_without_a_ledger_is_refused(self, ledgers: Ledgers) -> None:
+        with pytest.raises(Unavailable):
+            await ledgers.save_head(head_of(chain("h-none", 1)[0]))
+
+    async def test_an_asker_that_goes_away_leaves_the_store_whole(self, ledgers: Ledgers) -> None:
+        fence = await ledgers.claim("h-1")
+        entries = chain("h-1", 200)
+        task = asyncio.ensure_future(ledgers.append("h-1", entries, fence))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        kept = await ledgers.entries("h-1")
+        if len(kept) not in (0, 200):  # in flight, or never begun: wait behind it for the writer's turn
+            pytest.fail("half an append was seen")
+        await ledgers.claim("h-1")
+        kept = await ledgers.entries("h-1")
+        assert kept in ([], entries)
+
+
+def seat(number: int, hearing: str = "h-1") -> SeatRecord:
+    return SeatRecord(hearing, f"s-{number}", f"示范人{number}", f"{number:064x}", f"{number:06d}")
+
+
+class RegistryContract:
+    async def test_seats_come_back_as_they_were(self, registry: Registry) -> None:
+        records = [seat(3), seat(1), seat(2)]
+        await registry.add_seats(records)
+        assert await registry.seats("h-1") == records
+        assert await registry.seats("h-2") == []
+
+    async def test_a_seat_is_found_by_the_hash_of_its_token_only(self, registry: Registry) -> None:
+        await registry.add_seats([seat(1), seat(2)])
+        assert await registry.seat_by_token(seat(2).token_hash) == SeatKey("h-1", "s-2")
+        assert await registry.seat_by_token("f" * 64) is None
+        assert await registry.seat_by_token("") is None
+
+    async def test_a_second_seat_with_the_same_token_or_id_is_refused_whole(self, registry: Registry) -> None:
+        await registry.add_seats([seat(1)])
+        same_token = replace(seat(2), token_hash=seat(1).token_hash)
+        for wrong in ([seat(3), same_token], [seat(4), replace(seat(1), token_hash="e" * 64)]):
+            with pytest.raises(Unavailable):
+                await registry.add_seats(wrong)
+        assert await registry.seats("h-1") == [seat(1)]
+
+    async def test_a_new_session_replaces_the_seats_earlier_one(self, registry: Registry) -> None:
+        await registry.add_session("a" * 64, "h-1", "s-1", 100)
+        await registry.add_session("b" * 64, "h-1", "s-2", 100)
+        await registry.add_session("c" * 64, "h-1", "s-1", 100)
+        assert await registry.session("a" * 64, 1) is None
+        assert await registry.session("b" * 64, 1) == SeatKey("h-1", "s-2")
+        assert await registry.session("c" * 64, 1) == SeatKey("h-1", "s-1")
+
+    async def test_a_session_ends_at_its_time(self, registry: Registry) -> None:
+        await registry.add_session("a" * 64, "h-1", "s-1", 100)
+        assert await registry.session("a" * 64, 99) is not None
+        assert await registry.session("a" * 64, 100) is None
+
+    async def test_staff_sessions_live_side_by_side_and_end(self, registry: Registry) -> None:
+        await registry.add_staff_session("a" * 64, 100, 1)
+        await registry.add_staff_session("b" * 64, 200, 1)
+        assert await registry.staff_session("a" * 64, 50)
+        assert await registry.staff_session("b" * 64, 150)
+        assert not await registry.staff_session("a" * 64, 100)
+        assert not await registry.staff_session("c" * 64, 1)
+
+    async def test_device_checks_are_kept_in_order(self, registry: Registry) -> None:
+        await registry.add_check("h-1", "s-1", 5, '{"udp":true}')
+        await registry.add_check("h-1", "s-1", 9, '{"udp":false}')
+        assert await registry.checks("h-1", "s-1") == [(5, '{"udp":true}'), (9, '{"udp":false}')]
+        assert await registry.checks("h-1", "s-2") == []
+
+    async def test_erasing_takes_the_person_and_leaves_the_seat(self, registry: Registry) -> None:
+        await registry.add_seats([seat(1), seat(2, hearing="h-2")])
+        await registry.add_check("h-1", "s-1", 5, "{}")
+        await registry.erase("h-1")
+        (left,) = await registry.seats("h-1")
+        assert (left.seat, left.name, left.code) == ("s-1", "", "")
+        assert await registry.checks("h-1", "s-1") == []
+        assert await registry.seats("h-2") == [seat(2, hearing="h-2")]

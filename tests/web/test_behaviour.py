@@ -1,0 +1,335 @@
+"""What the pages do: commands, dialogs, keys, reconnects, admission, isolation, devices."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.web.fixture import load
+from tests.web.harness import House, house
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def rooms() -> AsyncIterator[House]:
+    async with house() as it:
+        yield it
+
+
+@pytest.fixture
+def court_house(rooms: House) -> House:
+    rooms.court.commands.clear()
+    rooms.court.posts.clear()
+    rooms.court.refuse.clear()
+    return rooms
+
+
+async def sent(where: House, kind: str) -> dict[str, Any]:
+    """The next command of this type that a page sends."""
+    async with asyncio.timeout(20):
+        while True:
+            for message in where.court.commands:
+                if message["type"] == kind:
+                    return message
+            await asyncio.sleep(0.02)
+
+
+def with_fields(name: str, **fields: Any) -> dict[str, Any]:
+    return {**copy.deepcopy(load(name)), **fields}
+
+
+async def test_buttons_of_the_desk_send_their_command(court_house: House) -> None:
+    async with court_house.open("judge") as screen:
+        await screen.hall("room")
+        await screen.page.click("[data-command=call][data-seat=s-w2]")
+        assert await sent(court_house, "call") == {"type": "call", "seat": "s-w2"}
+        await screen.page.click("[data-command=set_phase][data-phase=debate]")
+        assert (await sent(court_house, "set_phase"))["phase"] == "debate"
+        await screen.page.click("[data-command=answer_request][data-request=q1][data-granted=false]")
+        assert (await sent(court_house, "answer_request"))["granted"] is False
+
+
+async def test_closing_asks_once_and_going_back_does_nothing(court_house: House) -> None:
+    async with court_house.open("judge") as screen:
+        await screen.hall("room")
+        await screen.page.click("[data-command=close_hearing]")
+        assert await screen.page.evaluate("document.activeElement.closest('dialog') !== null")
+        await screen.page.keyboard.press("Escape")
+        await screen.page.wait_for_selector("dialog", state="detached")
+        assert not [m for m in court_house.court.commands if m["type"] == "close_hearing"]
+        await screen.page.click("[data-command=close_hearing]")
+        await screen.page.click("dialog [data-action=confirm]")
+        await sent(court_house, "close_hearing")
+
+
+async def test_removing_needs_a_written_reason(court_house: House) -> None:
+    async with court_house.open("judge") as screen:
+        await screen.hall("room")
+        await screen.page.click("[data-action=seat_menu][data-seat=s-pl]")
+        await screen.page.click("dialog [data-action=remove]")
+        await screen.page.click("dialog#dialog-remove [data-action=confirm]")
+        assert await screen.page.is_visible("dialog#dialog-remove")
+        await screen.page.fill("#reason", "扰乱法庭秩序")
+        await screen.page.click("dialog#dialog-remove [data-action=confirm]")
+        assert await sent(court_house, "remove") == {"type": "remove", "seat": "s-pl", "reason": "扰乱法庭秩序"}
+
+
+async def test_waiving_a_check_of_one_seat_names_item_and_seat(court_house: House) -> None:
+    async with court_house.open("judge-checkin") as screen:
+        await screen.hall("room")
+        view = load("judge-checkin")
+        view["checklist"].append({"item": "consent", "met": False, "waived": False, "seat": "s-tp"})
+        await court_house.court.push(view)
+        await screen.page.click("[data-command=waive_check][data-seat=s-tp]")
+        await screen.page.fill("#reason", "当庭口头同意")
+        await screen.page.click("dialog [data-action=confirm]")
+        assert (await sent(court_house, "waive_check"))["item"] == "consent:s-tp"
+
+
+async def test_facts_lead_to_prompt_warning_and_the_judges_own_words_in_two_clicks(court_house: House) -> None:
+    async with court_house.open("judge") as screen:
+        await screen.hall("room")
+        await screen.page.click("[data-action=facts][data-seat=s-tp]")
+        shown = await screen.page.inner_text("dialog")
+        assert "#9" in shown
+        assert "网络中断" in shown
+        await screen.page.click("dialog [data-action=rule]")
+        await screen.page.fill("#reason", "暂不认定")
+        await screen.page.click("dialog [data-action=confirm]")
+        assert await sent(court_house, "rule") == {"type": "rule", "seat": "s-tp", "finding": "暂不认定"}
+
+
+async def test_keys_switch_microphone_camera_and_hand(court_house: House) -> None:
+    async with court_house.open("party") as screen:
+        await screen.hall("room")
+        await screen.page.wait_for_selector("[data-action=microphone][data-device=on]")
+        court_house.court.commands.clear()
+        await screen.page.keyboard.press("m")
+        await screen.page.wait_for_selector("[data-action=microphone][data-device=off]")
+        assert await sent(court_house, "set_devices") == {"type": "set_devices", "microphone": "off", "camera": "on"}
+        await screen.page.keyboard.press("h")
+        await sent(court_house, "raise_hand")
+
+
+async def test_server_mute_shows_on_the_own_button_and_cannot_be_lifted(court_house: House) -> None:
+    async with court_house.open("party") as screen:
+        await screen.hall("room")
+        view = load("party")
+        next(p for p in view["roster"] if p["seat"] == "s-pl")["muted"] = ["microphone"]
+        await court_house.court.push(view)
+        button = await screen.page.wait_for_selector("[data-action=microphone][data-device=muted]")
+        assert button is not None
+        assert "法庭静音" in await button.inner_text()
+        court_house.court.commands.clear()
+        await screen.page.keyboard.press("m")
+        await screen.page.wait_for_selector(".toast")
+        assert not court_house.court.commands
+
+
+async def test_refusal_is_said_in_the_servers_words(court_house: House) -> None:
+    court_house.court.refuse["raise_hand"] = "not_allowed"
+    async with court_house.open("party") as screen:
+        await screen.hall("room")
+        await screen.page.click("[data-action=hand]")
+        toast = await screen.page.wait_for_selector(".toast.bad[role=alert]")
+        assert toast is not None
+        assert "法庭现在不能准许" in await toast.inner_text()
+
+
+async def test_a_new_view_keeps_videos_focus_and_typed_text(court_house: House) -> None:
+    async with court_house.open("party") as screen:
+        await screen.hall("room")
+        await screen.page.wait_for_selector("article[data-seat=s-pj] video")
+        await screen.page.evaluate("window.kept = document.querySelector('article[data-seat=s-pj] video')")
+        await screen.page.focus("[data-action=request][data-kind=evidence]")
+        view = with_fields("party", seq=99, speaking=["s-de"])
+        await court_house.court.push(view)
+        await screen.page.wait_for_selector("body[data-seq='99']")
+        assert await screen.page.evaluate("window.kept === document.querySelector('article[data-seat=s-pj] video')")
+        assert await screen.page.evaluate("document.activeElement.dataset.kind") == "evidence"
+
+
+async def test_a_place_whose_route_goes_is_hidden_at_once(court_house: House) -> None:
+    async with court_house.open("party") as screen:
+        await screen.hall("room")
+        await screen.page.wait_for_selector("article[data-seat=s-pj] video")
+        view = load("party")
+        view["media"]["routes"] = [r for r in view["media"]["routes"] if r["seat"] != "s-pj"]
+        view["roster"] = [p for p in view["roster"] if p["seat"] != "s-pj"]
+        await court_house.court.push(view)
+        await screen.page.wait_for_selector("article[data-seat=s-pj]", state="detached")
+        heard = await screen.page.evaluate("[...document.querySelectorAll('#sound audio')].map(a => a.dataset.mid)")
+        assert len(heard) == len([r for r in view["media"]["routes"] if r["kind"] == "audio"])
+
+
+async def test_admission_counts_down_and_opens_the_microphone_only_then(court_house: House) -> None:
+    async with court_house.open("waiting") as screen:
+        await screen.hall("waiting")
+        view = with_fields("party-small", hearing="h-demo")
+        await court_house.court.push(view)
+        await screen.page.wait_for_selector("[data-screen=countdown]")
+        own = "document.querySelector('video[data-seat=s-pl]').srcObject.getTracks().map(t => t.enabled)"
+        assert not any(await screen.page.evaluate(own))
+        await screen.page.wait_for_selector("[data-screen=countdown]", state="detached")
+        assert all(await screen.page.evaluate(own))
+
+
+async def test_witness_room_shows_nothing_of_the_hearing(court_house: House) -> None:
+    async with court_house.open("witness") as screen:
+        await screen.hall("witness")
+        words = await screen.page.inner_text("body")
+        for foreign in ("123号", "买卖合同", "顾明远", "林晓芸", "秦大海", "法庭调查", "录音录像中"):
+            assert foreign not in words
+        assert await screen.page.get_attribute("body", "data-media") == "off"
+        await screen.page.click("[data-action=wish][data-kind=urgent]")
+        await sent(court_house, "request")
+        await screen.page.click("[data-action=undertaking]")
+        assert "如实陈述" in await screen.page.inner_text("dialog")
+
+
+async def test_leaving_asks_and_offers_permission_first(court_house: House) -> None:
+    async with court_house.open("party") as screen:
+        await screen.hall("room")
+        await screen.page.click("[data-action=leave]")
+        await screen.page.click("dialog [data-action=ask_leave]")
+        assert (await sent(court_house, "request"))["kind"] == "leave"
+        assert not [m for m in court_house.court.commands if m["type"] == "leave"]
+        await screen.page.click("[data-action=leave]")
+        await screen.page.click("dialog [data-action=confirm_leave]")
+        await sent(court_house, "leave")
+        await screen.hall("ended")
+        assert await screen.page.get_attribute("main", "data-ended") == "left"
+        await screen.page.click("[data-action=return]")
+        await screen.hall("room")
+
+
+async def test_second_login_ends_this_page_and_return_takes_the_seat_back(court_house: House) -> None:
+    async with court_house.open("party") as screen:
+        await screen.hall("room")
+        await court_house.court.signal(kind="replaced")
+        await screen.page.wait_for_selector("main[data-ended=replaced]")
+        assert await screen.page.get_attribute("body", "data-media") == "off"
+        await screen.page.click("[data-action=return]")
+        await screen.hall("room")
+
+
+async def test_own_drop_is_said_and_reconnects_by_itself(court_house: House) -> None:
+    async with court_house.open("party") as screen:
+        await screen.hall("room")
+        await screen.page.wait_for_selector("body[data-media=up]")
+        await court_house.court.hang_up()
+        await screen.page.wait_for_selector("[data-notice=link-lost]")
+        assert "不需要做任何操作" in await screen.page.inner_text("[data-notice=link-lost]")
+        await screen.page.wait_for_selector("[data-notice=link-back]")
+        assert "秒" in await screen.page.inner_text("[data-notice=link-back]")
+
+
+async def test_lost_media_is_asked_for_again_without_limit(court_house: House) -> None:
+    async with court_house.open("party") as screen:
+        await screen.hall("room")
+        await screen.page.wait_for_selector("body[data-media=up]")
+        await screen.page.evaluate("window.__mediaDown = true")
+        await court_house.court.push(with_fields("party", media={**load("party")["media"], "room": "r-2"}))
+        await screen.page.wait_for_selector("body[data-media=down]")
+        await screen.page.wait_for_function("window.__courtroom.lastError.includes('503')")
+        await screen.page.evaluate("window.__mediaDown = false")
+        await screen.page.wait_for_selector("body[data-media=up]")
+
+
+async def test_person_without_devices_still_joins_and_is_told_plainly(court_house: House) -> None:
+    async with court_house.open("party", devices=False) as screen:
+        await screen.hall("room")
+        await screen.page.wait_for_selector("[data-notice=device-microphone]")
+        assert "您仍可参加" in await screen.page.inner_text("[data-notice=device-microphone]")
+        assert await sent(court_house, "set_devices") == {"type": "set_devices", "microphone": "none", "camera": "none"}
+
+
+async def test_device_check_measures_and_is_kept_as_proof(court_house: House) -> None:
+    async with court_house.open("check", checked=False) as screen:
+        await screen.hall("check")
+        await screen.page.click("[data-action=tone]")
+        await screen.page.click("[data-action=heard]")
+        await screen.page.wait_for_selector("[data-network=good]")
+        await screen.page.click("[data-action=check_done]")
+        await screen.hall("waiting")
+        path, proof = next(p for p in court_house.court.posts if p[0].endswith("/check"))
+        assert path == "/api/v1/hearings/h-demo/check"
+        assert proof["network"] == "good"
+        assert proof["rtt_ms"] == 42
+        assert proof["speaker"] == "good"
+        await screen.page.reload()
+        await screen.hall("waiting")
+
+
+async def test_device_check_can_be_skipped(court_house: House) -> None:
+    async with court_house.open("check", checked=False) as screen:
+        await screen.hall("check")
+        await screen.page.click("[data-action=check_skip]")
+        await screen.hall("waiting")
+        assert not [p for p in court_house.court.posts if p[0].endswith("/check")]
+
+
+async def test_language_and_type_change_without_leaving_the_room(court_house: House) -> None:
+    async with court_house.open("party") as screen:
+        await screen.hall("room")
+        await screen.page.wait_for_selector("body[data-media=up]")
+        await screen.page.evaluate("window.still = true")
+        await screen.page.click(".band-links [data-action=language]")
+        await screen.page.wait_for_selector("text=Raise hand")
+        await screen.page.click(".band-links [data-action=large]")
+        await screen.page.wait_for_selector("html.large")
+        assert await screen.page.evaluate("window.still") is True
+        cookies = {c["name"]: c["value"] for c in await screen.context.cookies()}
+        assert (cookies["lang"], cookies["large"]) == ("en", "1")
+
+
+async def test_page_hide_is_told_by_beacon(court_house: House) -> None:
+    async with court_house.open("party") as screen:
+        await screen.hall("room")
+        await screen.page.goto(f"{court_house.url}/p/home")
+        async with asyncio.timeout(20):
+            while not [p for p in court_house.court.posts if p[0].endswith("/beacon")]:
+                await asyncio.sleep(0.02)
+        _, fact = next(p for p in court_house.court.posts if p[0].endswith("/beacon"))
+        assert fact["kind"] == "page_hide"
+
+
+async def test_verifier_shows_each_check(court_house: House) -> None:
+    async with court_house.open("archive-hearing") as screen:
+        await screen.page.wait_for_selector(".jumps button")
+        await screen.page.click("[data-action=verify]")
+        await screen.page.wait_for_selector("[data-check=segments][data-ok=false]")
+        assert "741" in await screen.page.inner_text("[data-check=segments]")
+        assert await screen.page.get_attribute(".verdict-box", "data-ok") == "false"
+
+
+async def test_clicking_a_phase_jumps_the_player(court_house: House) -> None:
+    async with court_house.open("archive-hearing") as screen:
+        await screen.page.wait_for_function("document.getElementById('programme').readyState > 0")
+        await screen.page.click(".jumps [data-phase=debate]")
+        assert await screen.page.evaluate("document.getElementById('programme').currentTime") == pytest.approx(
+            5460, abs=1
+        )
+        assert await screen.page.inner_text("#court-time") == "10:34:18"
+
+
+async def test_creating_a_hearing_shows_links_and_codes_once(court_house: House) -> None:
+    async with court_house.open("docket") as screen:
+        await screen.page.click("[data-action=create]")
+        await screen.page.fill("#f-number", "（2026）示范0101民初200号")
+        await screen.page.fill("#f-cause", "民间借贷纠纷")
+        await screen.page.fill("#f-time", "2026-11-25T09:00")
+        for field in await screen.page.query_selector_all("#seat-lines [name=name]"):
+            await field.fill("示例甲")
+        await screen.page.click("#create-form [type=submit]")
+        await screen.page.wait_for_selector("#created code")
+        assert "493021" in await screen.page.inner_text("#created")
+        _, body = next(p for p in court_house.court.posts if p[0] == "/api/v1/hearings")
+        assert body["scheduled_at"] == 1795568400000000
+        assert [s["role"] for s in body["seats"]][:2] == ["presiding_judge", "clerk"]

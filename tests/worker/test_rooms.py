@@ -1,0 +1,91 @@
+"""Rooms on a virtual clock, without sockets: what time alone brings about."""
+
+from __future__ import annotations
+
+import datetime
+import random
+
+from courtroom.channel import messages as m
+from courtroom.sfu.takes import Spool
+from courtroom.worker import dtls, rooms
+from courtroom.worker.rooms import Rooms
+from courtroom.worker.transport import CONNECT_US, IDLE_US, QUIET_US
+
+OWN = dtls.identity(datetime.datetime.now(datetime.UTC))
+
+
+class House:
+    def __init__(self) -> None:
+        self.now = 1_790_000_000_000_000
+        self.told: list[m.FromWorker] = []
+        self.rooms = Rooms(
+            lambda: self.now, random.Random(3).randbytes, self.told.append, OWN, Spool("w"), ("192.0.2.1",)
+        )
+        assert self.rooms.answer(m.OpenRoom(1, "room")).code == ""
+
+    def open(self, name: str) -> m.Reply:
+        return self.rooms.answer(m.OpenTransport(2, "room", name, 1, ["microphone"]))
+
+    def pass_time(self, us: int) -> None:
+        for _ in range(us // 20_000):
+            self.now += 20_000
+            self.rooms.tick()
+
+    def states(self) -> list[tuple[str, str]]:
+        return [(event.state, event.reason) for event in self.told if isinstance(event, m.TransportChanged)]
+
+
+def test_transport_that_never_connects_is_closed_after_half_a_minute() -> None:
+    house = House()
+    assert house.open("judge").sdp
+    house.pass_time(CONNECT_US - 20_000)
+    assert house.states() == []
+    house.pass_time(20_000)
+    assert house.states() == [("closed", "never_connected")]
+    assert house.rooms.answer(m.CloseTransport(3, "judge")).code == "no_such_transport"
+    assert house.open("judge").code == "", "and may be opened anew"
+
+
+def test_listener_that_only_checks_its_path_is_not_called_silent() -> None:
+    house = House()
+    house.open("observer")
+    transport = house.rooms.transports["observer"]
+    transport.up, transport.member.connected = True, True
+    for _ in range(10):
+        transport.heard(house.now)
+        house.pass_time(2_500_000)  # Chromium's interval on a settled path
+    assert house.states() == []
+    house.pass_time(IDLE_US)
+    assert house.states() == [("silent", "")]
+
+
+def test_speaker_is_called_silent_after_two_seconds() -> None:
+    house = House()
+    house.open("judge")
+    transport = house.rooms.transports["judge"]
+    transport.up, transport.member.connected = True, True
+    transport.heard(house.now)
+    transport.last_media_at = house.now
+    house.pass_time(QUIET_US - 20_000)
+    assert house.states() == []
+    house.pass_time(20_000)
+    assert house.states() == [("silent", "")]
+
+
+def test_rooms_are_bounded_and_closing_makes_space() -> None:
+    house = House()
+    for i in range(rooms.MAX_ROOMS - 1):
+        assert house.rooms.answer(m.OpenRoom(i, f"room-{i}")).code == ""
+    assert house.rooms.answer(m.OpenRoom(9, "one more")).code == "too_many_rooms"
+    assert house.rooms.answer(m.CloseRoom(9, "room-0")).code == ""
+    assert house.rooms.answer(m.OpenRoom(9, "one more")).code == ""
+
+
+def test_no_two_transports_share_ssrcs_or_credentials() -> None:
+    house = House()
+    offers = [house.open(f"seat-{i}").sdp.splitlines() for i in range(20)]
+    ufrags = {line for offer in offers for line in offer if line.startswith("a=ice-ufrag")}
+    assert len(ufrags) == 20
+    ssrcs = [{line.split()[0] for line in offer if line.startswith("a=ssrc:")} for offer in offers]
+    assert all(len(own) == 3 for own in ssrcs)
+    assert len(set.union(*ssrcs)) == 60

@@ -1,0 +1,60 @@
+/**
+ * The shapes that travel: the view of web/PROTOCOL.md section 4 and the state of this page.
+ *
+ * Rules: a screen is drawn from `State` and from nothing else; `View` is the server's word and is never changed here.
+ * Times are µs of the court clock unless a name says otherwise.
+ *
+ * @typedef {{seat: string, role: string, name: string, side: string, linked_to: string, room: string|null,
+ *   presence: string, since: number, cause: string|null, connected: boolean, connection: string, microphone: string,
+ *   camera: string, muted: string[], floor: boolean, hand: number, excused_until: number, required: boolean,
+ *   identity_verified?: boolean|null, consented?: boolean|null}} Person
+ * @typedef {{mid: string, seat: string, source: string, kind: string}} Route
+ * @typedef {{room: string, publish: string[], places: number, ice_servers: RTCIceServer[], routes: Route[]}} MediaView
+ * @typedef {{item: string, met: boolean, waived: boolean, seat: string|null}} Check
+ * @typedef {{id: string, seat: string, kind: string, text: string, at: number, granted: boolean|null}} Request
+ * @typedef {{id: string, level: string, code: string, values: Record<string, string|number>, at: number}} Notice
+ * @typedef {{state: string, since: number, until: number, cause: string|null, seq?: number}} Spell
+ * @typedef {{seat: string, required: boolean, timeline: Spell[], prompts: number[], warnings: number[]}} Attendance
+ * @typedef {{state: string, reason?: string|null, since?: number, free_hours?: number|null}} Recording
+ *
+ * @typedef {Object} View
+ * @property {number} seq
+ * @property {string} hearing
+ * @property {{id: string, role: string, name: string, side: string, linked_to: string}} seat
+ * @property {string|null} room
+ * @property {boolean} isolated
+ * @property {string|null} phase
+ * @property {{number?: string, court: string, cause?: string, procedure?: string, public?: boolean}|null} case
+ * @property {number} scheduled_at
+ * @property {boolean} unchecked
+ * @property {Person[]} roster
+ * @property {string[]} speaking
+ * @property {MediaView|null} media
+ * @property {Record<string, boolean>} may
+ * @property {Record<string, string[]>} may_seat
+ * @property {Check[]} checklist
+ * @property {Request[]} requests
+ * @property {{seat: string, exhibit: string}|null} presenting
+ * @property {Notice[]} notices
+ * @property {Recording} recording
+ * @property {Attendance[]} attendance
+ * @property {{state: string, progress: number, eta_s: number|null}|null} archive
+ * @property {{court: number}} clock
+ *
+ * @typedef {{microphone: string, camera: string, stream: MediaStream|null, sharing: boolean, audioOnly: boolean,
+ *   blockedSound: boolean}} Devices what this browser's own devices do (`on off lost denied none`)
+ * @typedef {{socket: 'connecting'|'up'|'down'|'refused', media: 'off'|'connecting'|'up'|'down', lostAt: number,
+ *   missed: number, ended: ''|'replaced'|'removed'|'left'}} Link our two connections; `lostAt` is performance.now() ms
+ * @typedef {{step: 'off'|'running'|'done', light: ''|'good'|'dark'|'bright', heard: boolean, speaker: ''|'asked'|'good'|'bad',
+ *   network: ''|'running'|'good'|'fair'|'bad', rtt: number, loss: number, replay: ''|'recording'|'playing'}} DeviceCheck
+ * @typedef {{drawer: boolean, tab: 'transcript'|'exhibits'|'requests', countdown: number, toast: string, toastBad: boolean,
+ *   phone: boolean, calling: boolean, allSeats: boolean}} Ui what this person opened on this screen
+ * @typedef {{view: View|null, devices: Devices, link: Link, check: DeviceCheck, ui: Ui}} State
+ * @typedef {{hearing: string, seat: string, lang: 'zh'|'en', role: string, isolated: boolean, large: boolean}} Page
+ */
+
+/** The data block of the page (web/PROTOCOL.md section 3). @returns {Page} */
+export function readPage() {
+  const block = document.getElementById('page');
+  return JSON.parse(block?.textContent || '{}');
+}
