@@ -35,7 +35,7 @@ from courtroom.hearing.model import (
 _PRESENCE_IN: Final = {
     RoomKind.WAITING: Presence.WAITING,
     RoomKind.COURTROOM: Presence.PRESENT,
-    RoomKind.WITNESS_ROOM: Presence.PRESENT,
+    RoomKind.WITNESS_ROOM: Presence.WAITING,  # at the court, not in it: present begins at the call
     RoomKind.DELIBERATION: Presence.PRESENT,
 }
 
