@@ -105,6 +105,15 @@ async def test_facts_lead_to_prompt_warning_and_the_judges_own_words_in_two_clic
         assert await sent(court_house, "rule") == {"type": "rule", "seat": "s-tp", "finding": "暂不认定"}
 
 
+async def test_warning_somebody_who_is_away_asks_how_they_were_reached(court_house: House) -> None:
+    async with court_house.open("judge") as screen:
+        await screen.hall("room")
+        await screen.page.locator("[data-command=warn][data-seat=s-tp]").first.click()
+        await screen.page.fill("#reason", "09:40电话通知本人")
+        await screen.page.click("dialog [data-action=confirm]")
+        assert await sent(court_house, "warn") == {"type": "warn", "seat": "s-tp", "note": "09:40电话通知本人"}
+
+
 async def test_keys_switch_microphone_camera_and_hand(court_house: House) -> None:
     async with court_house.open("party") as screen:
         await screen.hall("room")

@@ -44,9 +44,8 @@ export async function carryOut(state, data, send) {
       reason = await ask(view, type, seat, type === 'recess' ? 'may' : 'must', type !== 'recess');
       if (reason !== null) await send(type, type === 'remove' ? { seat, reason } : { reason });
       return;
-    case 'warn':
-      if ((await ask(view, type, seat, 'none')) !== null) await send(type, { seat });
-      return;
+    case 'prompt':
+    case 'warn': await tell(view, type, seat, send); return;
     case 'waive_check':
       reason = await confirm({ id: type, title: t('command.waive_check'), text: t('command.waive_check.means', { item: first([`checklist.${data.item}`]) || data.item || '' }), confirm: t('command.waive_check'), reason: 'must' });
       if (reason !== null) await send(type, { item: data.item + (seat ? `:${seat}` : ''), reason });
@@ -62,6 +61,21 @@ export async function carryOut(state, data, send) {
     case 'resume': await send(type); return;
     default: await send(type, seat ? { seat } : {});
   }
+}
+
+/**
+ * Prompt or warn. Who is not connected cannot read it here: the court writes down how the person was reached, and without
+ * such a note it counts as not delivered (COURT.md 6).
+ * @param {View} view @param {'prompt'|'warn'} type @param {string} seat @param {Send} send
+ */
+async function tell(view, type, seat, send) {
+  const here = view.roster.find((p) => p.seat === seat)?.connected;
+  if (here && type === 'prompt') { await send(type, { seat }); return; }
+  const note = await confirm({
+    id: type, title: t(`command.${type}`), text: t(`command.${type}.means`, { who: who(view, seat) }), article: article(view, type, true),
+    confirm: t(`command.${type}`), reason: here ? 'none' : 'may', label: t('command.prompt.note'),
+  });
+  if (note !== null) await send(type, here ? { seat } : { seat, note });
 }
 
 /** @param {View} view @param {string} seat @param {Send} send */

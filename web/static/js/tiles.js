@@ -80,7 +80,7 @@ function flags(view, person, phone) {
   return [
     own && h('span', { class: 'flag you' }, t('page.room.you')),
     person.connection === 'unstable' && seatState(view, person).kind !== 'lost' && h('span', { class: 'flag' }, icon('net'), t(phone ? 'presence.unstable.short' : 'presence.unstable')),
-    person.hand > 0 && person.connection !== 'unstable' && h('span', { class: 'flag' }, icon('hand'), t('page.room.hand_up')),
+    person.hand > 0 && h('span', { class: 'flag hand' }, icon('hand'), t('page.room.hand_up')),
   ];
 }
 
