@@ -44,7 +44,7 @@ class Closed(Protocol):
 
     async def head(self) -> SignedHead: ...
 
-    async def settle_recording(self) -> None: ...
+    async def settle_recording(self, take: str) -> None: ...
 
 
 class ArchiveJobs:
@@ -77,8 +77,8 @@ class ArchiveJobs:
         yield Archive("queued")
         async with self._one_at_a_time:
             try:
-                await closed.settle_recording()
-            except (TimeoutError, Unavailable):
+                await closed.settle_recording(take)
+            except (TimeoutError, Refused, Unavailable):
                 log.error("recording_not_settled", hearing=closed.id)
             for attempt in range(ATTEMPTS):
                 async for state in self._attempt(closed, take, bag):

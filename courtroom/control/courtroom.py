@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -25,8 +25,10 @@ from courtroom.control.api import Archive, Session
 from courtroom.control.archive import ArchiveJobs
 from courtroom.control.capture import CaptureWriter
 from courtroom.control.clock import CourtClock
+from courtroom.control.heads import EVERY_S, Heads
 from courtroom.control.media import Desired, MediaPlane, WorkerDown
 from courtroom.control.recording import Recording
+from courtroom.control.screens import screen
 from courtroom.control.workers import WorkerPool
 from courtroom.errors import CourtroomError, Refused, Unavailable
 from courtroom.hearing import presence
@@ -43,16 +45,15 @@ from courtroom.hearing.commands import (
 from courtroom.hearing.decide import decide
 from courtroom.hearing.events import Event, RecordingEnded, RecordingStarted
 from courtroom.hearing.evolve import evolve
-from courtroom.hearing.ledger import Entry, SignedHead, entry_for, head_bytes
+from courtroom.hearing.ledger import Entry, SignedHead, entry_for
 from courtroom.hearing.model import Cause, Hearing, Role, RoomKind
 from courtroom.hearing.presence import Row
-from courtroom.hearing.view import presence_report, view
+from courtroom.hearing.view import presence_report
 from courtroom.store.ports import Ledgers
 
 INBOX: Final = 512
 DRAIN_TIMEOUT_S: Final = 10.0
-HEAD_EVERY_S: Final = 10.0
-DEFAULT_PLACES: Final = 10
+LOOK_EVERY_S: Final = 2.0
 JUDGE_GRACE_S: Final = 3.0
 JUDGE_GRACE_PLATFORM_S: Final = 15.0
 HIGH_LOSS_PERMILLE: Final = 100
@@ -90,17 +91,13 @@ class CourtroomActor:
         self._clock = clock
         self._ids = ids
         self._ledgers = ledgers
-        self._sign = sign
-        self._key_hex = key_hex
+        self._heads = Heads(ledgers, clock, sign, key_hex)
         self._archives = archives
-        self._inbox: asyncio.Queue[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any] | None]] = asyncio.Queue(
-            INBOX
-        )
+        self._inbox: asyncio.Queue[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any] | None]] = asyncio.Queue()
         self._sessions: dict[str, Session] = {}
         self._shown: dict[str, tuple[str, dict[str, Any]]] = {}  # what each seat's session was last told
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._faults: dict[str, int] = {}  # notices of our own troubles: code → since
-        self._signed: SignedHead | None = None
         self._early: dict[str, tuple[int, tuple[Row, ...]]] = {}  # evidence ahead of its loss
         self.media = MediaPlane(hearing.id, pool, self._hear)
         self.recording = Recording(
@@ -118,6 +115,7 @@ class CourtroomActor:
         self._tasks = [
             asyncio.create_task(self._run(), name=f"courtroom-{self.id}"),
             asyncio.create_task(self._sign_now_and_then(), name=f"heads-{self.id}"),
+            asyncio.create_task(self._look_now_and_then(), name=f"looks-{self.id}"),
         ]
 
     async def recover(self) -> None:
@@ -236,21 +234,16 @@ class CourtroomActor:
 
     async def _do(self, work: Callable[[], Awaitable[T]]) -> T:
         """Runs ``work`` in turn and returns what it returns; the asker going away does not stop it half-way."""
+        if self._inbox.qsize() >= INBOX:
+            raise Unavailable("court_busy")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        try:
-            self._inbox.put_nowait((work, future))
-        except asyncio.QueueFull as error:
-            raise Unavailable("court_busy") from error
+        self._inbox.put_nowait((work, future))
         return await future
 
     def _post(self, work: Callable[[], Awaitable[Any]]) -> None:
-        """The same without an asker. A full inbox drops nothing of the record: the hearing is failing, say so
-        loudly.
-        """
-        try:
-            self._inbox.put_nowait((work, None))
-        except asyncio.QueueFull:
-            log.error("inbox_full", hearing=self.id)
+        """The same without an asker, for what our own processes report: bounded by their rates, never refused, since
+        it may be part of the record."""
+        self._inbox.put_nowait((work, None))
 
     async def _run(self) -> None:
         while True:
@@ -330,70 +323,33 @@ class CourtroomActor:
         """Pushes each view that has changed. An unchanged one is not sent: to an isolated seat even the rhythm of the
         hearing would be something of the hearing (COURT.md 5)."""
         for seat, session in list(self._sessions.items()):
-            picture = self._view(seat)
+            picture = screen(
+                self._hearing,
+                seat,
+                self._names,
+                self._clock.now(),
+                media=self.media,
+                recording=self.recording,
+                archive=self.archive,
+                faults=self._faults,
+            )
             shown = {**picture, "clock": None}
             if self._shown.get(seat) != (session.id, shown):
                 self._shown[seat] = (session.id, shown)
                 session.push_view(picture)
-
-    def _view(self, seat: str) -> dict[str, Any]:
-        now = self._clock.now()
-        picture = view(self._hearing, seat, self._names, now)
-        isolated = bool(picture.get("isolated"))
-        key = media_room(self._hearing, seat)
-        if key is None or picture.get("media") is None:
-            picture["media"] = None
-        else:
-            picture["media"] = {
-                **cast("dict[str, Any]", picture["media"]),
-                "room": self.media.room_name(key),
-                "places": min(DEFAULT_PLACES, max(0, len(self._hearing.seats) + 1)),
-                "ice_servers": [],
-                "routes": self.media.routes_of(seat),
-            }
-        quality = self.media.quality()
-        for row in picture.get("roster") or []:
-            row["connection"] = self._connection(row["seat"], quality)
-        visible = {row["seat"] for row in picture.get("roster") or []}
-        picture["speaking"] = [name for name in self.media.speaking if name in visible]
-        if not isolated:
-            picture["recording"] = self.recording.lamp(picture["recording"])
-        if self._is_desk(seat):
-            picture["archive"] = {
-                "state": self.archive.state, "progress": self.archive.progress, "eta_s": self.archive.eta_s,
-            }  # fmt: skip
-            picture["notices"] = [
-                *picture.get("notices", []),
-                *(
-                    {"id": f"fault-{code}", "level": "fault", "code": code, "values": {}, "at": since}
-                    for code, since in self._faults.items()
-                ),
-            ]
-        return picture
-
-    def _connection(self, seat: str, quality: Mapping[str, str]) -> str:
-        state = self._hearing.seats[seat]
-        if state.connected:
-            return quality.get(seat, "good")
-        last = state.timeline[-1] if state.timeline else None
-        return "platform" if last is not None and last.cause is Cause.PLATFORM_FAILURE else "lost"
-
-    def _is_desk(self, seat: str) -> bool:
-        return self._hearing.seats[seat].role in (Role.PRESIDING_JUDGE, Role.JUDGE, Role.ASSESSOR, Role.CLERK)
 
     # --- connections ------------------------------------------------------------------------------
 
     async def _attach(self, seat: str, session: Session) -> None:
         if seat not in self._hearing.seats:
             raise Refused("not_found")
-        earlier = self._sessions.pop(seat, None)
-        if earlier is not None:
-            await self.media.drop(seat)
         if not self._hearing.closed_at:
             await self._carry_out(ObserveArrival(seat=seat, connection=session.id))
-        if earlier is not None:
-            earlier.close("replaced")
+        earlier = self._sessions.get(seat)
         self._sessions[seat] = session
+        if earlier is not None:
+            await self.media.drop(seat)
+            earlier.close("replaced")
         self._calm(seat)
         await self._tell()
 
@@ -464,9 +420,10 @@ class CourtroomActor:
                 self._post(self._worker_down)
             case TransportChanged():
                 self._post(lambda: self._transport_changed(message))
-            case SpeakingChanged(transports=transports):
-                self.media.speaking = self.media.speaking_seats(transports)
-                self._post(self._tell)
+            case SpeakingChanged(room=room, transports=transports):
+                if room == f"{self.id}/{RoomKind.COURTROOM.value}":
+                    self.media.speaking = self.media.speaking_seats(transports)
+                    self._post(self._tell)
             case ProducerChanged():
                 pass  # what a seat sends is told by its own set_devices; liveness shows in the picture itself
             case _:
@@ -527,14 +484,18 @@ class CourtroomActor:
         async for state in self._archives.make(self):
             self.archive = state
             self._post(self._tell)
+        if self.archive.state not in ("sealed", "failed"):
+            return
         known = {entry.body["what"] for entry in await self.ledger() if entry.type == "archive_noted"}
         if self.archive.state not in known:
             detail: dict[str, str | int] = {"root": str(self.archive.seal.get("root_sha256", ""))}
             await self.submit(ObserveArchive(what=self.archive.state, detail=detail))
 
-    async def settle_recording(self) -> None:
+    async def settle_recording(self, take: str) -> None:
         """Returns when every captured packet is sealed on disk and every seal is in the ledger under a signed head."""
         asked = self._clock.now()
+        if not self.recording.take:  # we died between the close and the seal: opening again seals what was left
+            await self.recording.open(take)
         async with asyncio.timeout(DRAIN_TIMEOUT_S):
             while self.media.capture_pending(asked):  # noqa: ASYNC110 - the worker says so once a second, no event to wait for
                 await asyncio.sleep(0.1)
@@ -546,21 +507,21 @@ class CourtroomActor:
     async def _sign_now_and_then(self) -> None:
         """A chain alone misses truncation: the head is signed at least every ten seconds while things happen."""
         while True:
-            await asyncio.sleep(HEAD_EVERY_S)
+            await asyncio.sleep(EVERY_S)
             try:
                 await self._sign_head()
             except Unavailable as error:
                 log.error("head_not_saved", hearing=self.id, code=error.code)
 
+    async def _look_now_and_then(self) -> None:
+        """What time alone changes (connection quality, permissions running out) reaches the screens as well."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if self._sessions and not self._inbox.qsize():
+                self._post(self._tell)
+
     async def _sign_head(self) -> SignedHead:
-        last = self._last
-        if self._signed is None or self._signed.seq != last.seq:
-            at = self._clock.now()
-            signature = self._sign(head_bytes(self.id, last.seq, last.hash, at)).hex()
-            head = SignedHead(self.id, last.seq, last.hash, at, signature, self._key_hex)
-            await self._ledgers.save_head(head)
-            self._signed = head
-        return self._signed
+        return await self._heads.of(self._last)
 
 
 def _fact(fact: str, at: int, **more: str | int) -> Row:

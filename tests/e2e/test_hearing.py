@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Playwright
 
-from tests.e2e.court import Court, Issued, until
+from tests.e2e.court import STAFF, Court, Issued, until
 from tests.e2e.devices import CLERK, DEFENDANT, EVERYBODY, JUDGE, PLAINTIFF, WITNESS, Person
 from tests.e2e.people import AtBrowser, at_browsers
 from tests.e2e.programme import check_archive
@@ -116,6 +116,28 @@ async def test_a_hearing_runs_from_summons_to_verified_archive(
 
     await until(lambda: sealed(court, hearing), 300, 1)
     await check_archive(court, hearing, COURT, WITNESS, tmp_path)
+    async with at_browsers(playwright, (CLERK,), tmp_path) as staff:
+        await the_archive_page_plays_and_verifies(staff[CLERK.role], court, hearing)
+    reads = [entry["body"] for entry in await court.ledger(hearing.id) if entry["type"] == "archive_noted"]
+    assert "read" in {note["what"] for note in reads}, "every reading of a recording is a ledger line"
+
+
+async def the_archive_page_plays_and_verifies(staff: AtBrowser, court: Court, hearing: Issued) -> None:
+    page = staff.page
+    await page.goto(f"{court.url}/")
+    await page.fill("input[name=token]", STAFF)
+    await page.locator("form[action='/staff'] button[type=submit]").click()
+    await page.goto(f"{court.url}/archive/{hearing.id}")
+    await page.locator("[data-action=play]").click()
+    await staff.when("() => document.getElementById('programme').currentTime > 1.5")
+    await page.locator("[data-action=verify]").click()
+    await staff.when("() => document.querySelector('#verify-result [data-ok]') !== null")
+    verdicts = await page.locator("#verify-result [data-ok]").evaluate_all("all => all.map((one) => one.dataset.ok)")
+    assert set(verdicts) == {"true"}
+    for lang, width, height in (("zh", 1440, 900), ("en", 1440, 900), ("zh", 390, 844), ("en", 390, 844)):
+        await page.set_viewport_size({"width": width, "height": height})
+        await page.goto(f"{court.url}/lang/{lang}?next=/archive/{hearing.id}")
+        await staff.shot(SHOTS / f"archive-{lang}-{width}.png")
 
 
 async def recording_is_on(court: Court, hearing: Issued) -> bool:
