@@ -3,6 +3,7 @@
 Rules
 * Layers are ordered small to large (``l``, ``h``); a picture without simulcast is one layer named ''.
 * A wanted layer may not exist or may have stopped: then the next smaller live one, then any live one, then none.
+* Who shows nothing yet takes the first key frame of the wanted layer or of a smaller one (``Producer.offer``).
 * A tile narrower than ``SMALL`` CSS pixels wants ``l``; width 0 wants nothing at all.
 
 RFC 8853.
@@ -16,6 +17,11 @@ from typing import Final
 ORDER: Final = ("l", "h")
 SMALL: Final = 400
 ALIVE_US: Final = 700_000  # a camera that is silent for longer has dropped this layer
+
+
+def size_of(name: str) -> int:
+    """0 for the smallest; a picture without simulcast counts as the smallest."""
+    return ORDER.index(name) if name in ORDER else 0
 
 
 def choose(width: int, live: Collection[str], *, full: bool) -> str | None:

@@ -19,6 +19,7 @@ from courtroom.sfu import packet as rtp
 from courtroom.sfu.cache import Ring
 from courtroom.sfu.keyframes import Demand
 from courtroom.sfu.kinds import Codec, Kind
+from courtroom.sfu.layers import size_of
 from courtroom.sfu.munger import BLOCK, FULL
 from courtroom.sfu.nack import Gaps
 from courtroom.sfu.packet import VP8_FULL, Rtp
@@ -141,6 +142,8 @@ class Layer:
                 expected = clock.at + self.distance_us(clock.timestamp, packet.timestamp)
                 at = min(now, expected)
             self.clock = ClockMap(at, packet.timestamp, reported=False)
+        if packet.keyframe:
+            self.producer.offer(self)
         if self.waiting and (packet.keyframe or self.media == "audio"):
             self._admit(packet, now)
         elif packet.keyframe and self.demand.wanted:
@@ -243,6 +246,15 @@ class Producer:
                 layer.demand.wish()
         self.layers[rid] = layer
         return layer
+
+    def offer(self, layer: Layer) -> None:
+        """A key frame of ``layer`` is here: a place that shows nothing yet and waits for a larger layer takes it. The
+        large one may have been switched off by its sender since, and a small picture now beats a large one later."""
+        for larger in self.layers.values():
+            if size_of(larger.rid) > size_of(layer.rid):
+                for place in list(larger.waiting):
+                    if place.layer is None and layer.codec.payload_type in place.member.receives:
+                        place.wait_for(layer)
 
     def live_layers(self, now: int, within: int) -> list[str]:
         return [rid for rid, layer in self.layers.items() if layer.alive(now, within)]

@@ -286,6 +286,10 @@ class Router:
             live = producer.live_layers(now, layers.ALIVE_US if len(producer.layers) > 1 else LIVE_US)
             name = layers.choose(place.width, live, full=place.member.downlink.full)
             layer = producer.layers[name] if name is not None else None
+            if layer is not None and place.layer is None and place.waits_for is None:
+                for smaller in live:
+                    if layers.size_of(smaller) < layers.size_of(layer.rid):
+                        producer.layers[smaller].demand.wish()
         if layer is not None and layer.codec.payload_type in place.member.receives:
             place.wait_for(layer)
 

@@ -277,6 +277,27 @@ def test_layers_fall_back_and_come_back() -> None:
     assert [step(small, large) for _ in range(10)][-1] == {12}
 
 
+def test_who_sees_nothing_takes_the_small_layer_when_the_large_one_stops() -> None:
+    """The sender starts both, a receiver waits for the large one, and the sender switches the large one off."""
+    room = Room()
+    judge, clerk = room.add("judge"), room.add("clerk")
+    small, large = Camera(11, "l"), Camera(12, "h")
+    for camera in (small, large):
+        for packet in camera.frame():
+            room.send(judge, packet)
+    room.route(("clerk", 0, "judge", "camera"))
+    assert clerk.video[0].waits_for is not None
+    assert clerk.video[0].waits_for.ssrc == large.ssrc
+    room.tick(20_000)
+    assert {ssrc for _name, ssrc in plis(room)} == {small.ssrc, large.ssrc}
+    small.key = True
+    out = [packet for packet in small.frame() for packet in room.send(judge, packet)]
+    assert out, "a small picture now beats a large one later"
+    layer = clerk.video[0].layer
+    assert layer is not None
+    assert layer.ssrc == small.ssrc
+
+
 def test_large_layer_of_its_own_gets_forwarded_though_the_small_one_is_wanted() -> None:
     room = Room()
     judge, clerk = room.add("judge"), room.add("clerk")
