@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import stat
@@ -98,7 +99,7 @@ async def test_wal_and_full_sync_are_in_force(database: Database) -> None:
 
 async def test_no_name_code_or_check_lies_readable_on_disk(tmp_path: Path) -> None:
     database = await Database.open(url(tmp_path))
-    registry = SqlRegistry(database, Vault.load(tmp_path / "vault.key"))
+    registry = SqlRegistry(database, await asyncio.to_thread(Vault.load, tmp_path / "vault.key"))
     record = seat(424242)
     await registry.add_seats([record])
     await registry.add_check("h-1", record.seat, 7, '{"udp":"certainly-reachable"}')
@@ -110,14 +111,14 @@ async def test_no_name_code_or_check_lies_readable_on_disk(tmp_path: Path) -> No
 
 
 async def test_another_key_file_opens_nothing(database: Database, tmp_path: Path) -> None:
-    await SqlRegistry(database, Vault.load(tmp_path / "one.key")).add_seats([seat(1)])
+    await SqlRegistry(database, await asyncio.to_thread(Vault.load, tmp_path / "one.key")).add_seats([seat(1)])
     with pytest.raises(Unavailable) as refused:
-        await SqlRegistry(database, Vault.load(tmp_path / "two.key")).seats("h-1")
+        await SqlRegistry(database, await asyncio.to_thread(Vault.load, tmp_path / "two.key")).seats("h-1")
     assert refused.value.code == "vault_closed"
 
 
 async def test_a_sealed_name_moved_to_another_seat_does_not_open(database: Database, tmp_path: Path) -> None:
-    registry = SqlRegistry(database, Vault.load(tmp_path / "vault.key"))
+    registry = SqlRegistry(database, await asyncio.to_thread(Vault.load, tmp_path / "vault.key"))
     await registry.add_seats([seat(1), seat(2)])
     raw = sqlite3.connect(tmp_path / "court.sqlite3")
     raw.execute("UPDATE seats SET name = (SELECT name FROM seats WHERE seat = 's-1') WHERE seat = 's-2'")
