@@ -80,12 +80,13 @@ def write(offer: Offer) -> str:
     for i, place in enumerate(offer.places):
         sections.append(_place(i, "audio", place))
         sections.append(_place(i, "video", place))
-    for i, section in enumerate(sections):
-        lines += [section[0], "c=IN IP4 0.0.0.0", *_transport(offer, first=i == 0), *section[1:]]
+    for section in sections:
+        lines += [section[0], "c=IN IP4 0.0.0.0", *_transport(offer), *section[1:]]
     return "\r\n".join(lines) + "\r\n"
 
 
-def _transport(offer: Offer, *, first: bool) -> list[str]:
+def _transport(offer: Offer) -> list[str]:
+    """The same in every section: BUNDLE makes the first one count for browsers, others read the last (aiortc)."""
     lines = [
         f"a=ice-ufrag:{offer.credentials.ufrag}",
         f"a=ice-pwd:{offer.credentials.password}",
@@ -94,12 +95,10 @@ def _transport(offer: Offer, *, first: bool) -> list[str]:
         "a=rtcp-mux",
         "a=rtcp-rsize",
     ]
-    if first:  # BUNDLE: the first line's candidates are everybody's
-        for i, address in enumerate(sorted(offer.addresses, key=_is_ipv6)):
-            priority = (126 << 24) | ((65535 - i) << 8) | 255
-            lines.append(f"a=candidate:{i + 1} 1 udp {priority} {address} {offer.port} typ host")
-        lines.append("a=end-of-candidates")
-    return lines
+    for i, address in enumerate(sorted(offer.addresses, key=_is_ipv6)):
+        priority = (126 << 24) | ((65535 - i) << 8) | 255
+        lines.append(f"a=candidate:{i + 1} 1 udp {priority} {address} {offer.port} typ host")
+    return [*lines, "a=end-of-candidates"]
 
 
 def _is_ipv6(address: str) -> bool:

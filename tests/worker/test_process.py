@@ -353,8 +353,9 @@ async def test_ipv6_works_beside_ipv4(clients: list[Client]) -> None:
         judge, clerk = await connected(control, clients, "judge", "clerk")
         await control.do(lambda n: m.SetRoutes(n, "room", 1, [m.Route("judge", 0, "clerk", "microphone")], []))
         offer = await control.do(lambda n: m.OpenTransport(n, "room", "six", 1, ["microphone"]))
-        lines = [line for line in offer.splitlines() if line.startswith("a=candidate:")]
-        assert [line.split()[4] for line in lines] == ["127.0.0.1", "::1"]
+        for section in offer.split("m=")[1:]:
+            lines = [line for line in section.splitlines() if line.startswith("a=candidate:")]
+            assert [line.split()[4] for line in lines] == ["127.0.0.1", "::1"]
         six = Client("\r\n".join(line for line in offer.splitlines() if line != lines[0]))
         clients.append(six)
         six.offer = offer

@@ -59,7 +59,10 @@ def test_order_of_lines_is_the_protocols() -> None:
 
 
 def test_ipv4_candidates_come_first_and_are_preferred() -> None:
-    candidates = [line.split() for line in sdp.write(OFFER).splitlines() if line.startswith("a=candidate:")]
+    sections = sdp.write(OFFER).split("m=")[1:]
+    found = [[line.split() for line in part.splitlines() if line.startswith("a=candidate:")] for part in sections]
+    assert all(candidates == found[0] for candidates in found), "every section names them"
+    candidates = found[0]
     assert [words[4] for words in candidates] == ["192.0.2.7", "192.0.2.8", "::1"]
     priorities = [int(words[3]) for words in candidates]
     assert priorities == sorted(priorities, reverse=True)
