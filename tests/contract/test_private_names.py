@@ -1,11 +1,15 @@
-"""Private names of libraries that the worker uses: if an upgrade changes one, this fails and not a hearing."""
+"""Private names of libraries that are used: if an upgrade changes one, this fails and not a hearing."""
 
 from __future__ import annotations
 
+import inspect
 from importlib.metadata import version
 
 import pylibsrtp
 import pytest
+import socketio
+from engineio.async_drivers import aiohttp as driver
+from engineio.async_socket import AsyncSocket
 from OpenSSL import SSL
 from pylibsrtp import Policy, Session
 from pylibsrtp._binding import ffi, lib
@@ -63,3 +67,23 @@ def test_pyopenssl_has_what_dtls_needs_in_public() -> None:
         assert callable(getattr(SSL.Connection, name))
     for name in ("OP_NO_QUERY_MTU", "OP_NO_TICKET", "OP_NO_RENEGOTIATION", "DTLS_METHOD"):
         assert isinstance(getattr(SSL, name), int)
+
+
+@pytest.mark.parametrize(
+    ("method", "takes"),
+    [
+        (socketio.AsyncServer._handle_connect, ["self", "eio_sid", "namespace", "data"]),
+        (socketio.AsyncServer._handle_event, ["self", "eio_sid", "namespace", "id", "data"]),
+    ],
+)
+def test_socketio_hands_client_packets_to_these(method: object, takes: list[str]) -> None:
+    """``server.sockets`` stands in front of both, so that a client cannot run our connect and disconnect handlers."""
+    assert callable(method)
+    assert list(inspect.signature(method).parameters) == takes
+
+
+def test_engineio_makes_its_websocket_from_where_ours_is_put() -> None:
+    server = socketio.AsyncServer(async_mode="aiohttp")
+    assert server.eio._async["websocket"] is driver.WebSocket
+    assert {"__call__", "wait", "send", "close"} <= set(dir(driver.WebSocket))
+    assert AsyncSocket(server.eio, "x").session == {}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
 from typing import Any
 
 import pytest
@@ -230,3 +231,39 @@ def test_the_creation_is_the_first_event() -> None:
     created = found(CASE, Policy(), 5, PLANS)
     assert ledger.replay([ledger.entry_for("h", 1, 1, "system", created, ledger.FIRST)]).id == "h"
     assert CLERK in ledger.replay([ledger.entry_for("h", 1, 1, "system", created, ledger.FIRST)]).seats
+
+
+MUTATIONS = 100_000
+
+
+def test_a_hundred_thousand_mutated_lines_give_our_own_error_and_nothing_else() -> None:
+    dice = random.Random(20260801)
+    lines = [ledger.to_line(entry).encode() for entry in a_sitting().entries]
+    pieces = [
+        b"",
+        b"\xff",
+        b'"',
+        b"{",
+        b"}",
+        b"[" * 40,
+        b"]",
+        b",",
+        b"\\ud800",
+        b"1e999",
+        b"NaN",
+        b"-0",
+        b"\x00",
+        b"null",
+    ]
+    refused = 0
+    for _ in range(MUTATIONS):
+        line = dice.choice(lines)
+        for _ in range(dice.randint(1, 3)):
+            at = dice.randrange(len(line) + 1)
+            line = line[:at] + dice.choice(pieces) + line[at + dice.randrange(4) :]
+        try:
+            ledger.event_of(ledger.from_line(line.decode("utf-8", "surrogateescape")))
+        except BadMessage:
+            refused += 1
+    # The rest was not changed at all, or to another well-formed line: those are found by their hash (tests above)
+    assert refused > 0.9 * MUTATIONS
