@@ -156,7 +156,7 @@ class Court:
         return next(row["timeline"] for row in report["seats"] if row["seat"] == seat)
 
 
-async def until(check: Any, seconds: float = 30, every: float = 0.2) -> Any:
+async def until(check: Any, seconds: float = 60, every: float = 0.2) -> Any:
     """The first truthy value of ``check()`` (awaited if need be); fails after ``seconds``."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
