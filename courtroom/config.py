@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import locale
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ from courtroom.errors import CourtroomError
 PREFIX: Final = "COURTROOM_"
 MAX_WORKERS: Final = 64
 MIN_STAFF_TOKEN: Final = 16
+MIN_TURN_SECRET: Final = 16
+SECRETS: Final = ("staff_token", "turn_secret")  # settings that no sentence repeats
 
 
 class SettingsError(CourtroomError):
@@ -56,6 +59,8 @@ class Settings:
     allow_unchecked: bool
     origins: tuple[str, ...]
     proxies: tuple[str, ...]
+    turn_urls: tuple[str, ...]
+    turn_secret: str = field(repr=False)
     url: str
     font: Path | None
     web: Path
@@ -143,6 +148,45 @@ def _staff_token(value: str) -> str:
     return value
 
 
+def _turn_url(value: str) -> str:
+    """A TURN URI (RFC 7065) of the forms browsers take, in lower case."""
+    match = _TURN.fullmatch(value.lower())
+    if match is None or (match["port"] and not 0 < int(match["port"]) <= 65535):
+        raise ValueError
+    if match["scheme"] == "turns" and match["transport"] == "udp":
+        raise ValueError  # DTLS to the relay: no browser speaks it
+    return match[0]
+
+
+def _turn_secret_text(value: str) -> str:
+    if value and (len(value) < MIN_TURN_SECRET or not value.isascii() or not value.isprintable() or " " in value):
+        raise ValueError
+    return value
+
+
+def _readable(value: str) -> str:
+    """The first line of a file of secrets; '' when none is named."""
+    if not value:
+        return ""
+    try:
+        lines = Path(value).expanduser().read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError from error
+    return lines[0].strip() if lines else ""
+
+
+def _turn_secret(values: Mapping[str, Any]) -> str:
+    """The secret from wherever it was given; relays without one are refused, they would let nobody in."""
+    given = str(values["turn_secret_file"] or values["turn_secret"])
+    try:
+        secret = _turn_secret_text(given)
+    except ValueError as error:
+        raise SettingsError("settings_turn_secret", "--turn-secret-file (COURTROOM_TURN_SECRET_FILE)", "…") from error
+    if values["turn_url"] and not secret:
+        raise SettingsError("settings_turn_secret", "--turn-secret (COURTROOM_TURN_SECRET)", "…")
+    return secret
+
+
 def _yes(value: str) -> bool:
     match value.strip().lower():
         case "1" | "true" | "yes" | "on":
@@ -168,12 +212,18 @@ def _directory(value: str) -> Path:
     return Path(value).expanduser().absolute()
 
 
+_TURN: Final = re.compile(
+    r"(?P<scheme>turns?):(?P<host>[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])"
+    r"(?::(?P<port>\d{1,5}))?(?:\?transport=(?P<transport>udp|tcp))?",
+    re.ASCII,
+)
 _WEB: Final = str(Path(__file__).resolve().parent.parent / "web")
 
 FIELDS: Final[tuple[Field, ...]] = (
     Field("host", _host, "127.0.0.1", "address the pages are served on"),
     Field("port", _port, "8080", "port of the pages; 0 = any free one", wrong="port"),
-    Field("media_port", _port, "40000", "UDP port of the first media worker, then the next; 0 = any", wrong="port"),
+    Field("media_port", _port, "40000", "UDP and TCP port of the first media worker, then the next; 0 = any",
+          wrong="port"),
     Field(
         "public_address", _address, "", "IP address browsers are told for media (repeatable); default: loopback when "
         "--host is loopback, otherwise every address of this machine", many=True, wrong="address",
@@ -188,6 +238,11 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("origin", _origin, "", "web origin allowed besides the server's own (repeatable)", many=True, wrong="origin"),
     Field("proxy", _address, "", "address of a reverse proxy whose X-Forwarded-For is believed (repeatable)", many=True,
           wrong="address"),
+    Field("turn_url", _turn_url, "", "TURN server browsers are told (repeatable): turn:HOST[:PORT][?transport=udp|tcp] "
+          "or turns:HOST[:PORT]", many=True, wrong="turn_url"),
+    Field("turn_secret", _turn_secret_text, "", "secret shared with the TURN server (at least 16 characters); better "
+          "in the environment or in --turn-secret-file than on a command line", wrong="turn_secret"),
+    Field("turn_secret_file", _readable, "", "file that holds the secret shared with the TURN server", wrong="file"),
     Field("url", _optional_origin, "", "public base URL, when a reverse proxy stands in front", wrong="origin"),
     Field("font", _font, "", "font file with simplified Chinese glyphs for the recorded picture", wrong="file"),
     Field("web", _directory, _WEB, "directory with templates/ and static/"),
@@ -225,6 +280,8 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] |
         allow_unchecked=values["allow_unchecked"],
         origins=values["origin"],
         proxies=values["proxy"],
+        turn_urls=values["turn_url"],
+        turn_secret=_turn_secret(values),
         url=values["url"],
         font=values["font"],
         web=values["web"],
@@ -246,7 +303,7 @@ def _parsed(one: Field, value: str) -> Any:
     try:
         return one.parse(value)
     except ValueError as error:
-        shown = "…" if one.name == "staff_token" else value[:200]
+        shown = "…" if one.name in SECRETS else value[:200]
         raise SettingsError(f"settings_{one.wrong}", f"{one.option} ({one.variable})", shown) from error
 
 

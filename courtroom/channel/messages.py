@@ -128,7 +128,7 @@ ToWorker = (
 class WorkerReady(Message, frozen=True, tag=True):
     version: int
     pid: int
-    media: list[str]  # e.g. "udp:127.0.0.1:40000"
+    media: list[str]  # e.g. "udp:127.0.0.1:40000", "tcp:127.0.0.1:40000"
 
 
 class Reply(Message, frozen=True, tag=True):
@@ -140,7 +140,7 @@ class Reply(Message, frozen=True, tag=True):
 
 
 class TransportChanged(Message, frozen=True, tag=True):
-    """``state``: connected (ICE+DTLS up) | silent (no valid packet for 2 s) | back | closed.
+    """``state``: connected (ICE+DTLS up) | silent (no valid packet for 1.9 s) | back | closed.
 
     ``reason`` for closed: asked | dtls_close | never_connected | replaced | room_closed |
     bad_fingerprint (not the certificate its answer named) | dtls_failed (five handshakes went wrong).
@@ -210,6 +210,7 @@ class WorkerLoad(Message, frozen=True, tag=True):
     dropped: dict[str, int]
     capture_lag_us: int  # age of the oldest batch the writer has not acknowledged, 0 when none
     quality: list[TransportQuality]
+    cpu_permille: int = 0  # of one core, since the last report
 
 
 FromWorker = WorkerReady | Reply | TransportChanged | ProducerChanged | SpeakingChanged | Journal | WorkerLoad

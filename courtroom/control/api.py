@@ -64,12 +64,17 @@ class Session(Protocol):
     @property
     def id(self) -> str: ...
 
+    @property
+    def page(self) -> str:
+        """One loaded page of one browser, the same after it has reconnected; '' when the client does not say."""
+        ...
+
     def push_view(self, view: dict[str, Any]) -> None: ...
 
     def push_signal(self, signal: dict[str, Any]) -> None: ...
 
     def close(self, reason: str) -> None:
-        """``replaced`` | ``removed`` | ``closing``; the session tells its client and hangs up."""
+        """``replaced`` | ``resumed`` | ``removed`` | ``closing``; the session tells its client and hangs up."""
         ...
 
 

@@ -28,6 +28,7 @@ from courtroom.control.clock import CourtClock
 from courtroom.control.heads import EVERY_S, Heads
 from courtroom.control.media import Desired, MediaPlane, WorkerDown
 from courtroom.control.recording import Recording
+from courtroom.control.relay import Relay
 from courtroom.control.screens import screen
 from courtroom.control.workers import WorkerPool
 from courtroom.errors import CourtroomError, Refused, Unavailable
@@ -58,6 +59,7 @@ JUDGE_GRACE_S: Final = 3.0
 JUDGE_GRACE_PLATFORM_S: Final = 15.0
 HIGH_LOSS_PERMILLE: Final = 100
 EARLY_FOR_US: Final = 15_000_000
+KEEP_MEDIA_S: Final = 60.0
 MAX_EARLY: Final = 16
 
 T = TypeVar("T")
@@ -83,6 +85,7 @@ class CourtroomActor:
         pool: WorkerPool,
         writer: CaptureWriter,
         archives: ArchiveJobs,
+        relay: Relay,
     ) -> None:
         self._hearing = hearing
         self._last = last
@@ -93,10 +96,12 @@ class CourtroomActor:
         self._ledgers = ledgers
         self._heads = Heads(ledgers, clock, sign, key_hex)
         self._archives = archives
+        self._relay = relay
         self._inbox: asyncio.Queue[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any] | None]] = asyncio.Queue()
         self._sessions: dict[str, Session] = {}
         self._shown: dict[str, tuple[str, dict[str, Any]]] = {}  # what each seat's session was last told
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._kept: dict[str, tuple[str, asyncio.TimerHandle | None]] = {}  # transports whose page is away
         self._faults: dict[str, int] = {}  # notices of our own troubles: code → since
         self._early: dict[str, tuple[int, tuple[Row, ...]]] = {}  # evidence ahead of its loss
         self.media = MediaPlane(hearing.id, pool, self._hear)
@@ -137,6 +142,8 @@ class CourtroomActor:
         """The process ends: sessions are told to come back, nothing is lost, presence is not touched."""
         for timer in self._timers.values():
             timer.cancel()
+        for seat in list(self._kept):
+            self._let_go(seat)
         for session in list(self._sessions.values()):
             session.close("closing")
         self._sessions.clear()
@@ -332,6 +339,7 @@ class CourtroomActor:
                 recording=self.recording,
                 archive=self.archive,
                 faults=self._faults,
+                relay=self._relay,
             )
             shown = {**picture, "clock": None}
             if self._shown.get(seat) != (session.id, shown):
@@ -346,10 +354,13 @@ class CourtroomActor:
         if not self._hearing.closed_at:
             await self._carry_out(ObserveArrival(seat=seat, connection=session.id))
         earlier = self._sessions.get(seat)
+        known = earlier.page if earlier is not None else self._let_go(seat)
         self._sessions[seat] = session
-        if earlier is not None:
+        resumed = known != "" and known == session.page
+        if not resumed:
             await self.media.drop(seat)
-            earlier.close("replaced")
+        if earlier is not None:
+            earlier.close("resumed" if resumed else "replaced")
         self._calm(seat)
         await self._tell()
 
@@ -357,8 +368,29 @@ class CourtroomActor:
         if self._sessions.get(seat) is not session:
             return  # replaced in the meantime
         del self._sessions[seat]
-        await self.media.drop(seat)
+        if session.page and self.media.has_media(seat):
+            self._keep(seat, session.page)
+        else:
+            await self.media.drop(seat)
         await self._lose(seat, evidence)
+
+    def _keep(self, seat: str, page: str) -> None:
+        """Signalling alone is gone, perhaps for a second: the transport waits for the same page to come back. What it
+        may get is decided by the routes as ever."""
+
+        async def drop() -> None:
+            if self._let_go(seat):
+                await self.media.drop(seat)
+
+        timer = asyncio.get_running_loop().call_later(KEEP_MEDIA_S, lambda: self._post(drop))
+        self._kept[seat] = (page, timer)
+
+    def _let_go(self, seat: str) -> str:
+        """The page whose transport was kept, '' if none was."""
+        page, timer = self._kept.pop(seat, ("", None))
+        if timer is not None:
+            timer.cancel()
+        return page
 
     async def _leave(self, command: Leave) -> int:
         seq = await self._carry_out(command)

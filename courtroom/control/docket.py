@@ -23,6 +23,7 @@ from courtroom.control.archive import ArchiveJobs
 from courtroom.control.capture import CaptureWriter
 from courtroom.control.clock import CourtClock
 from courtroom.control.courtroom import CourtroomActor
+from courtroom.control.relay import Relay
 from courtroom.control.workers import WorkerPool
 from courtroom.hearing.commands import COURT_SYSTEM
 from courtroom.hearing.evolve import evolve
@@ -67,6 +68,7 @@ class CourtDocket:
             settings.workers, self.clock, settings.media_port, settings.public_addresses, self._writer.socket
         )
         self._archives = ArchiveJobs(settings.data / "archives", captures, key_file, settings.font)
+        self._relay = Relay(settings.turn_urls, settings.turn_secret)
         self._courtrooms: dict[str, CourtroomActor] = {}
 
     async def open(self) -> None:
@@ -122,10 +124,11 @@ class CourtDocket:
         gauges: dict[str, float] = {
             "courtroom_hearings": len(self._courtrooms),
             "courtroom_workers_up": sum(worker.up for worker in self._pool.workers),
+            "courtroom_workers_full": sum(worker.gauge.full for worker in self._pool.workers),
             "courtroom_writer_up": float(self._writer.up),
             "courtroom_worker_deaths_total": sum(worker.deaths for worker in self._pool.workers),
         }
-        for name in ("loop_lag_us", "transports", "packets_in", "packets_out", "capture_lag_us"):
+        for name in ("loop_lag_us", "transports", "packets_in", "packets_out", "capture_lag_us", "cpu_permille"):
             gauges[f"courtroom_worker_{name}"] = sum(
                 getattr(worker.load, name) for worker in self._pool.workers if worker.load
             )
@@ -154,6 +157,7 @@ class CourtDocket:
             pool=self._pool,
             writer=self._writer,
             archives=self._archives,
+            relay=self._relay,
         )
         self._courtrooms[hearing.id] = room
         room.start()

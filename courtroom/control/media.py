@@ -92,6 +92,7 @@ class MediaPlane:
         self._rooms: dict[str, Applied] = {}
         self._current: dict[str, Stay] = {}
         self._pending: dict[str, Stay] = {}
+        self._life = 0  # of the worker: how often it had died when we moved in
         self._epoch = 0
         self._revision = 0
         self.speaking: list[str] = []
@@ -125,6 +126,11 @@ class MediaPlane:
 
     def has_media(self, seat: str) -> bool:
         return seat in self._current
+
+    def transport_of(self, seat: str) -> str:
+        """The id of the transport that counts (the last part of its Location), '' when there is none."""
+        stay = self._current.get(seat)
+        return stay.transport if stay is not None else ""
 
     def room_name(self, key: str) -> str:
         """Opaque to clients: changes whenever their transport is dead and a new offer is to be asked for."""
@@ -164,9 +170,10 @@ class MediaPlane:
 
     def capture_pending(self, since: int) -> bool:
         """Whether captured packets from before ``since`` may still be on their way to the writer."""
-        if self._worker is None or not self._worker.up:
+        worker = self._alive()
+        if worker is None:
             return False  # what a dead worker held is lost and shows as a gap
-        load = self._worker.load
+        load = worker.load
         return load is None or load.at <= since or load.capture_lag_us > 0
 
     # --- transports -------------------------------------------------------------------------------
@@ -250,15 +257,16 @@ class MediaPlane:
     def prefer(self, seat: str, wishes: Sequence[Mapping[str, Any]]) -> None:
         """Tile widths by video m-line; unknown m-lines are ignored, they may belong to an earlier stay."""
         stay = self._current.get(seat)
-        if stay is None or self._worker is None:
+        worker = self._alive()
+        if stay is None or worker is None:
             return
         places = []
         for wish in wishes[: 2 * MAX_PLACES]:
             place, width = _VIDEO_LINE.fullmatch(str(wish.get("mid"))), wish.get("width")
             if place and isinstance(width, int) and int(place[1]) < stay.places.count:
                 places.append(PlacePreference(int(place[1]), max(0, min(width, 7680))))
-        if places and self._worker.up:
-            self._worker.send(SetPreferences(stay.transport, places))
+        if places:
+            worker.send(SetPreferences(stay.transport, places))
 
     # --- routes -----------------------------------------------------------------------------------
 
@@ -320,8 +328,8 @@ class MediaPlane:
             return False
         self._revision += 1
         revision = self._revision
-        worker = self._worker
-        if worker is None or not worker.up:
+        worker = self._alive()
+        if worker is None:
             return False
         try:
             reply = await worker.ask(lambda number: SetRoutes(number, room, revision, list(routes), list(captures)))
@@ -339,13 +347,20 @@ class MediaPlane:
     def _room(self, key: str) -> str:
         return f"{self._hearing}/{key}"
 
+    def _alive(self) -> MediaWorker | None:
+        """Our worker, if it still is the process that we moved into: one that was respawned knows nothing of us."""
+        worker = self._worker
+        return worker if worker is not None and worker.up and worker.deaths == self._life else None
+
     def _home(self) -> MediaWorker:
         if self._worker is None:
-            self._worker = self._pool.pick()
+            self._worker = self._pool.pick(running=self._epoch > 0)
+            self._life = self._worker.deaths
             self._worker.move_in(self)
-        if not self._worker.up:
-            raise Unavailable("media_unavailable")
-        return self._worker
+        worker = self._alive()
+        if worker is None:
+            raise Unavailable("media_unavailable")  # we are about to be told
+        return worker
 
     def _own(self, seat: str, transport: str) -> None:
         for stays in (self._pending, self._current):
@@ -361,18 +376,20 @@ class MediaPlane:
                 tuple(route for route in applied.routes if transport not in (route.source, route.receiver)),
                 tuple(capture for capture in applied.captures if capture.source != transport),
             )
-        if self._worker is None or not self._worker.up:
+        worker = self._alive()
+        if worker is None:
             return
         try:
-            await self._worker.ask(lambda number: CloseTransport(number, transport))
+            await worker.ask(lambda number: CloseTransport(number, transport))
         except Unavailable:
             return  # dead workers hold no transports
 
     def _fail_closed(self) -> None:
         """The worker did not take an order to forward less: what it does is unknown, so it must not go on."""
-        if self._worker is not None and self._worker.up:
+        worker = self._alive()
+        if worker is not None:
             log.error("narrowing_refused")
-            self._worker.kill()
+            worker.kill()
 
     async def close(self) -> None:
         """The hearing is over: every transport and room is closed."""

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 from courtroom.control.api import Archive
 from courtroom.control.media import MediaPlane
 from courtroom.control.recording import Recording
+from courtroom.control.relay import Relay
 from courtroom.hearing.access import at_desk, media_room
 from courtroom.hearing.model import Cause, Hearing
 from courtroom.hearing.view import view
@@ -30,10 +31,11 @@ def screen(
     recording: Recording,
     archive: Archive,
     faults: Mapping[str, int],
+    relay: Relay,
 ) -> dict[str, Any]:
     """The view of web/PROTOCOL.md 4. ``faults``: our own troubles, code → since (µs)."""
     picture = view(hearing, seat, names, at)
-    picture["media"] = _media(hearing, seat, picture["media"], media)
+    picture["media"] = _media(hearing, seat, picture["media"], media, relay.servers(hearing.id, seat, at))
     quality = media.quality()
     for row in picture["roster"] or []:
         row["connection"] = _connection(hearing, row["seat"], quality)
@@ -53,7 +55,9 @@ def screen(
     return picture
 
 
-def _media(hearing: Hearing, seat: str, ordered: object, media: MediaPlane) -> dict[str, Any] | None:
+def _media(
+    hearing: Hearing, seat: str, ordered: object, media: MediaPlane, ice_servers: list[dict[str, Any]]
+) -> dict[str, Any] | None:
     key = media_room(hearing, seat)
     if key is None or ordered is None:
         return None
@@ -61,7 +65,8 @@ def _media(hearing: Hearing, seat: str, ordered: object, media: MediaPlane) -> d
         **cast("dict[str, Any]", ordered),
         "room": media.room_name(key),
         "places": min(DEFAULT_PLACES, len(hearing.seats) + 1),
-        "ice_servers": [],
+        "ice_servers": ice_servers,
+        "transport": media.transport_of(seat),
         "routes": media.routes_of(seat),
     }
 

@@ -1,16 +1,20 @@
 """The media workers of this control process, and which hearing lives on which.
 
-A hearing lives on one worker at a time: the one with the fewest transports that is up. When a worker dies every hearing
-on it is told (``on_worker_down``), takes another or the same one respawned, and sends its desired state again.
+A hearing lives on one worker at a time, chosen by ``placement``. When a worker dies every hearing on it is told
+(``on_worker_down``) and takes another that is up, at once; it does not wait for the respawn. A worker that has said
+nothing for ``STALLED_S`` seconds is killed: what it does is unknown.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import msgspec
+import structlog
 
 from courtroom.channel.messages import (
     VERSION,
@@ -25,10 +29,13 @@ from courtroom.channel.messages import (
     WorkerReady,
 )
 from courtroom.control.clock import CourtClock
+from courtroom.control.placement import Gauge, choose
 from courtroom.control.supervisor import Supervisor
-from courtroom.errors import Unavailable
 
 ARGV: Final = (sys.executable, "-m", "courtroom.worker")
+STALLED_S: Final = 10.0  # it speaks once a second
+
+log = structlog.get_logger()
 
 
 class Tenant(Protocol):
@@ -50,7 +57,9 @@ class MediaWorker:
         self.number = number
         self.media: list[str] = []
         self.load: WorkerLoad | None = None
+        self.gauge = Gauge()
         self.deaths = 0
+        self._heard_at = 0.0
         self._clock = clock
         self._rooms: dict[str, Tenant] = {}
         self._transports: dict[str, Tenant] = {}
@@ -92,6 +101,10 @@ class MediaWorker:
         if self.up:
             self._supervisor.child.kill()
 
+    def stalled(self, now: float) -> bool:
+        """Up, and yet it has not said a word for too long."""
+        return self.up and now - self._heard_at >= STALLED_S
+
     def move_in(self, tenant: Tenant) -> None:
         self._tenants.append(tenant)
 
@@ -115,21 +128,25 @@ class MediaWorker:
     def _on_up(self, ready: msgspec.Struct) -> None:
         assert isinstance(ready, WorkerReady)
         self.media = ready.media
+        self._heard_at = time.monotonic()
         for tenant in list(self._tenants):
             tenant.on_worker_up()
 
     def _on_down(self) -> None:
         self.deaths += 1
         self.load = None
+        self.gauge = Gauge()
         self._rooms.clear()
         self._transports.clear()
         for tenant in list(self._tenants):
             tenant.on_worker_down()
 
     def _on_message(self, message: FromWorker) -> None:
+        self._heard_at = time.monotonic()
         match message:
             case WorkerLoad():
                 self.load = message
+                self.gauge.report(message.cpu_permille, message.loop_lag_us)
             case TransportChanged(transport=transport, state=state):
                 tenant = self._transports.get(transport)
                 if state == "closed":
@@ -155,6 +172,8 @@ class WorkerPool:
     def __init__(
         self, count: int, clock: CourtClock, first_port: int, addresses: Sequence[str], capture_socket: str
     ) -> None:
+        self._clock = clock
+        self._watch: asyncio.Task[None] | None = None
         self.workers = [
             MediaWorker(number, clock, first_port + number if first_port else 0, addresses, capture_socket)
             for number in range(count)
@@ -163,14 +182,23 @@ class WorkerPool:
     async def start(self) -> None:
         for worker in self.workers:
             await worker.start()
+        self._watch = asyncio.create_task(self._keep_watch(), name="worker-watch")
 
     async def stop(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
         for worker in self.workers:
             await worker.stop()
 
-    def pick(self) -> MediaWorker:
-        """The least loaded worker that is up; ``Unavailable`` when none is."""
-        candidates = [worker for worker in self.workers if worker.up]
-        if not candidates:
-            raise Unavailable("media_unavailable")
-        return min(candidates, key=lambda worker: (worker.transports, worker.number))
+    async def _keep_watch(self) -> None:
+        while True:
+            await asyncio.sleep(min(1.0, STALLED_S / 4))
+            for worker in self.workers:
+                if worker.stalled(time.monotonic()):
+                    log.error("worker_stalled", worker=worker.number, pid=worker.pid)
+                    worker.kill()
+
+    def pick(self, *, running: bool = False) -> MediaWorker:
+        """A worker that is up for one more hearing; ``Unavailable`` when there is none or none may take a new one."""
+        up = [(worker, worker.gauge) for worker in self.workers if worker.up]
+        return choose(up, self._clock.now(), running=running)

@@ -38,16 +38,20 @@ from courtroom.server.sockets import CLEAN_CODES, CLOSE_CODE, EVENT, NAMESPACE, 
 MAX_SIGNALS: Final = 16
 GOODBYE_S: Final = 2.0
 REAP_S: Final = 2.0
+MAX_PAGE: Final = 64
 MAX_TURNS: Final = 1000
 
 
 class SocketSession:
     """One signalling connection of a seat; what ``control.api.Session`` asks for."""
 
-    def __init__(self, sockets: CourtSocketServer, sid: str, seated: Seated, lang: Language, meters: Meters) -> None:
+    def __init__(
+        self, sockets: CourtSocketServer, sid: str, seated: Seated, lang: Language, meters: Meters, page: str = ""
+    ) -> None:
         self._sockets = sockets
         self._sid = sid
         self._id = f"c-{secrets.token_hex(8)}"
+        self._page = page
         self.seated = seated
         self.lang = lang
         self._meters = meters
@@ -62,6 +66,10 @@ class SocketSession:
     @property
     def id(self) -> str:
         return self._id
+
+    @property
+    def page(self) -> str:
+        return self._page
 
     def push_view(self, view: dict[str, Any]) -> None:
         self._meters.views.labels("pushed" if self._view is None else "replaced").inc()
@@ -147,7 +155,9 @@ class Signalling:
             if len(self._sessions) >= self._limits.sockets:
                 raise Unavailable("court_full")
             seated = await self._who(request, given)
-            session = SocketSession(self.sockets, sid, seated, lang, self._meters)
+            page = given.get("page")
+            page = page if isinstance(page, str) and len(page) <= MAX_PAGE else ""
+            session = SocketSession(self.sockets, sid, seated, lang, self._meters, page)
             await seated.courtroom.attach(seated.seat, session)
             await self._still_there(sid, session)
         except CourtroomError as error:

@@ -1,12 +1,10 @@
-"""Bandwidth: telling publishers when their packets arrived, and judging what a receiver can take.
+"""Telling publishers when their packets arrived, so that they can judge their line.
 
 Rules
 * ``Arrivals`` notes the transport-wide number of each packet and writes feedback at most every 100 ms; without it a
   Chromium publisher stays at its first guess of 300 kbit/s. At most ``MAX_STATUS`` numbers a message.
-* ``Downlink`` is one receiver's budget. It listens to loss and, with care, to REMB; down fast, up again by trying, and
-  each failed try doubles the wait, so a bad line is not shaken every few seconds.
 
-draft-holmer-rmcat-transport-wide-cc-extensions-01 3.1, draft-alvestrand-rmcat-remb-03.
+draft-holmer-rmcat-transport-wide-cc-extensions-01 3.1.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ FEEDBACK_US: Final = 100_000
 MAX_STATUS: Final = 500  # so that a message fits into a datagram whatever the pattern
 MAX_GAP: Final = 200
 MAX_PENDING: Final = 1000
+MAX_MESSAGES: Final = 8  # numbers that jump about are somebody's game
 
 _HEAD: Final = struct.Struct(">BBHIIHHI")
 _DELTA_US: Final = 250
@@ -54,7 +53,7 @@ class Arrivals:
         indexes = sorted(pending)
         messages: list[bytes] = []
         at = 0
-        while at < len(indexes):
+        while at < len(indexes) and len(messages) < MAX_MESSAGES:
             # what was lost since the last report is reported too; a wild jump or a straggler starts a count of its own
             start = indexes[at]
             if 0 <= start - self._next <= MAX_GAP:
@@ -117,54 +116,3 @@ def _chunks(symbols: list[int]) -> bytes:
         out += struct.pack(">H", word)
         at += 7
     return bytes(out)
-
-
-_LOSS_BAD: Final = 26  # of 256: a tenth
-_TELLING: Final = 400_000
-_HOLD_US: Final = 10_000_000
-_HOLD_MAX_US: Final = 80_000_000
-_SETTLE_US: Final = 2_000_000
-
-
-class Downlink:
-    """How much picture one receiver gets: ``full`` while its line carries it, small layers only while it does not."""
-
-    __slots__ = ("_changed_at", "_hold", "_lossy_since", "_narrow_since", "bitrate", "full")
-
-    def __init__(self) -> None:
-        self.full = True
-        self.bitrate = 0  # REMB, 0 = never heard
-        self._lossy_since = self._narrow_since = -1  # the two complaints, −1 = none
-        self._changed_at = -(1 << 62)
-        self._hold = _HOLD_US
-
-    def loss(self, fraction: int, now: int) -> None:
-        """A receiver report's loss of 256."""
-        self._lossy_since = self._complain(fraction >= _LOSS_BAD, self._lossy_since, now)
-
-    def remb(self, bitrate: int, sending: int, now: int) -> None:
-        """An estimate of the line; ``sending`` is what we sent it in the last second, both bit/s.
-
-        A receiver estimates from what it gets: of a still picture at 50 kbit/s Chromium says 13 on an idle loopback
-        (measured). So small streams prove nothing, and only an estimate far below the stream counts against the line.
-        """
-        self.bitrate = bitrate
-        bad = sending >= _TELLING and bitrate < sending // 2
-        self._narrow_since = self._complain(bad, self._narrow_since, now)
-
-    def _complain(self, bad: bool, since: int, now: int) -> int:
-        if not bad:
-            return -1
-        if since < 0:
-            return now
-        if self.full and now - since >= _SETTLE_US:
-            failed_try = now - self._changed_at < _HOLD_US
-            self._hold = min(self._hold * 2, _HOLD_MAX_US) if failed_try else _HOLD_US
-            self.full, self._changed_at = False, now
-        return since
-
-    def tick(self, now: int) -> None:
-        """Try the large layers again when the wait is over and nothing is complained of."""
-        quiet = self._lossy_since < 0 and self._narrow_since < 0
-        if not self.full and quiet and now - self._changed_at >= self._hold:
-            self.full, self._changed_at = True, now

@@ -6,7 +6,11 @@ kept once, in plain text, however many receivers there are. RFC 4588.
 
 from __future__ import annotations
 
+from typing import Final
+
 from courtroom.sfu.packet import Rtp
+
+KEPT: Final = 64  # packets of sound that a place keeps as it sent them: more than a second
 
 
 class Ring:

@@ -3,7 +3,7 @@
 Rules: payload types and header extension ids are fixed for every client, so a packet never needs translating. Each
 codec stands with its retransmission type (RFC 4588), 0 where it has none.
 
-RFC 7587 (Opus), RFC 7741 (VP8), RFC 6184 (H.264), RFC 8285 (header extensions).
+RFC 7587 (Opus), RFC 2198 (RED), RFC 7741 (VP8), RFC 6184 (H.264), RFC 8285 (header extensions).
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ H264: Final = Codec(
     "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
 )  # fmt: skip
 CODECS: Final = (OPUS, VP8, H264)
+RED: Final = 63  # payload type of Opus with earlier packets repeated in each (RFC 2198)
 BY_PAYLOAD_TYPE: Final = {codec.payload_type: codec for codec in CODECS}
+RETRANSMISSION_OF: Final = {codec.payload_type: codec.retransmission for codec in CODECS if codec.retransmission}
 BY_RETRANSMISSION: Final = {codec.retransmission: codec for codec in CODECS if codec.retransmission}
 
 

@@ -2,7 +2,8 @@
 
 Rules
 * Layers are ordered small to large (``l``, ``h``); a picture without simulcast is one layer named ''.
-* A wanted layer may not exist or may have stopped: then the next smaller live one, then any live one, then none.
+* A wanted layer may not exist or may have stopped: then the next smaller live one, then any live one, then none. Which
+  of the acceptable ones it is, the receiver's budget says (``selection``).
 * Who shows nothing yet takes the first key frame of the wanted layer or of a smaller one (``Producer.offer``).
 * A tile narrower than ``SMALL`` CSS pixels wants ``l``; width 0 wants nothing at all.
 
@@ -24,15 +25,10 @@ def size_of(name: str) -> int:
     return ORDER.index(name) if name in ORDER else 0
 
 
-def choose(width: int, live: Collection[str], *, full: bool) -> str | None:
-    """The layer for a tile of ``width``; ``full``: the receiver's line carries the large one. None: no picture."""
+def acceptable(width: int, live: Collection[str]) -> tuple[str, ...]:
+    """The layers that a tile of ``width`` may get, small to large; none when it wants no picture or there is none."""
     if width == 0 or not live:
-        return None
-    wanted = len(ORDER) if full and width >= SMALL else 1
-    for name in reversed(ORDER[:wanted]):
-        if name in live:
-            return name
-    for name in ("", *ORDER):
-        if name in live:
-            return name
-    return None
+        return ()
+    wanted = ORDER if width >= SMALL else ORDER[:1]
+    found = tuple(name for name in wanted if name in live)
+    return found or tuple(name for name in ("", *ORDER) if name in live)[:1]

@@ -14,19 +14,25 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from courtroom.sfu.kinds import ABS_SEND_TIME
+from courtroom.sfu.kinds import ABS_SEND_TIME, TRANSPORT_CC
 from courtroom.sfu.packet import PLAIN, VP8_FULL, Rtp
 
-_PLAIN: Final = struct.Struct(">BBHIIII")
-FULL: Final = struct.Struct(">BBHIIIIHHB")  # with the descriptor of a VP8 packet that has every field
-BLOCK: Final = 0xBEDE0001  # one word of one-byte elements follows
+PLAIN_HEAD: Final = struct.Struct(">BBHIIIII")
+FULL: Final = struct.Struct(">BBHIIIIIHHB")  # with the descriptor of a VP8 packet that has every field
+BLOCK: Final = 0xBEDE0002  # two words of one-byte elements follow
+_STAMPS: Final = struct.Struct(">II")
+NUMBER: Final = (TRANSPORT_CC << 4 | 1) << 24  # and the transport-wide number in the two octets after it
 _ELEMENT: Final = (ABS_SEND_TIME << 4 | 2) << 24
-OVERHEAD: Final = 20
 
 
 def send_time(now: int) -> int:
     """The header extension word that says ``now``: 24 bits, 6.18 fixed point seconds."""
     return _ELEMENT | ((now << 18) // 1_000_000) & 0xFFFFFF
+
+
+def restamp(data: bytes, when: int, number: int) -> bytes:
+    """A packet of ours as if it had been written now."""
+    return data[:16] + _STAMPS.pack(when, NUMBER | (number & 0xFFFF) << 8) + data[24:]
 
 
 class Munger:
@@ -67,23 +73,23 @@ class Munger:
         if first.shape == VP8_FULL and self._last_tl0 >= 0:
             self.tl0_offset = self._last_tl0 + 1 - first.tl0
 
-    def write(self, packet: Rtp, when: int) -> bytes:
-        """The packet as this stream sends it; ``when`` is ``send_time`` of now."""
+    def write(self, packet: Rtp, when: int, number: int) -> bytes:
+        """The packet as this stream sends it; ``when`` is ``send_time`` of now, ``number`` its transport-wide one."""
         sequence = (packet.index + self.index_offset) & 0xFFFF
-        timestamp = (packet.timestamp + self.timestamp_offset) & 0xFFFFFFFF
-        return self._body(packet, packet.marker_type, sequence, timestamp, self.ssrc, when, b"")
+        return self._body(packet, packet.marker_type, sequence, self.ssrc, when, number, b"")
 
-    def repeat(self, packet: Rtp, ssrc: int, payload_type: int, sequence: int, when: int) -> bytes:
+    def repeat(self, packet: Rtp, ssrc: int, payload_type: int, sequence: int, when: int, number: int) -> bytes:
         """The same as RTX: ``sequence`` and ``ssrc`` of the retransmission stream, original number in front."""
         original = (packet.index + self.index_offset) & 0xFFFF
-        timestamp = (packet.timestamp + self.timestamp_offset) & 0xFFFFFFFF
         marker_type = (packet.marker_type & 0x80) | payload_type
-        return self._body(packet, marker_type, sequence, timestamp, ssrc, when, original.to_bytes(2, "big"))
+        return self._body(packet, marker_type, sequence, ssrc, when, number, original.to_bytes(2, "big"))
 
     def _body(
-        self, packet: Rtp, marker_type: int, sequence: int, timestamp: int, ssrc: int, when: int, inserted: bytes
+        self, packet: Rtp, marker_type: int, sequence: int, ssrc: int, when: int, number: int, inserted: bytes
     ) -> bytes:
-        head = _PLAIN.pack(0x90, marker_type, sequence, timestamp, ssrc, BLOCK, when) + inserted
+        timestamp = (packet.timestamp + self.timestamp_offset) & 0xFFFFFFFF
+        word = NUMBER | (number & 0xFFFF) << 8
+        head = PLAIN_HEAD.pack(packet.first, marker_type, sequence, timestamp, ssrc, BLOCK, when, word) + inserted
         if packet.shape == PLAIN:
             return head + packet.tail
         picture = ((packet.picture + self.picture_offset) & 0x7FFF) | 0x8000

@@ -1,7 +1,8 @@
 """Which packets of a layer are missing, and when to ask for them again.
 
 Rules
-* A gap is asked for at once after ``REORDER_US`` and then every ``RETRY_US``, at most ``MAX_TRIES`` times.
+* A gap is asked for after ``REORDER_US`` and then again when an answer should have been here: every round trip and a
+  half, ``RETRY_US`` while that is unknown; at most ``MAX_TRIES`` times, sound only while it can still be played.
 * More than ``MAX_MISSING`` open gaps mean that the picture is lost: forget them all, the caller asks for a key frame.
 
 RFC 4585 6.2.1.
@@ -13,15 +14,19 @@ from typing import Final
 
 REORDER_US: Final = 10_000
 RETRY_US: Final = 60_000
-MAX_TRIES: Final = 8
+LEAST_US: Final = 20_000
+MOST_US: Final = 500_000
+MAX_TRIES: Final = 10
+SOUND_US: Final = 400_000
 MAX_MISSING: Final = 256
 
 
 class Gaps:
-    __slots__ = ("_missing", "lost")
+    __slots__ = ("_keep_us", "_missing", "lost")
 
-    def __init__(self) -> None:
-        self._missing: dict[int, tuple[int, int]] = {}  # index → (when to ask, how often asked)
+    def __init__(self, media: str = "video") -> None:
+        self._missing: dict[int, tuple[int, int, int]] = {}  # index → (when to ask, how often asked, missed since)
+        self._keep_us = SOUND_US if media == "audio" else 1 << 60
         self.lost = 0
 
     def __len__(self) -> int:
@@ -34,24 +39,25 @@ class Gaps:
             self._missing.clear()
             return False
         for index in range(first, end):
-            self._missing[index] = (now + REORDER_US, 0)
+            self._missing[index] = (now + REORDER_US, 0, now)
         return True
 
     def arrived(self, index: int) -> None:
         self._missing.pop(index, None)
 
-    def due(self, now: int) -> list[int]:
-        """Indexes to ask for now; each call counts as asking."""
+    def due(self, now: int, round_trip_us: int = -1) -> list[int]:
+        """Indexes to ask for now; each call counts as asking. ``round_trip_us`` −1 = unknown."""
         if not self._missing:
             return []
+        pause = RETRY_US if round_trip_us < 0 else max(LEAST_US, min(round_trip_us * 3 // 2, MOST_US))
         asked: list[int] = []
-        for index, (when, tries) in list(self._missing.items()):
+        for index, (when, tries, since) in list(self._missing.items()):
             if when > now:
                 continue
-            if tries >= MAX_TRIES:
+            if tries >= MAX_TRIES or now - since > self._keep_us:
                 del self._missing[index]
                 self.lost += 1
                 continue
-            self._missing[index] = (now + RETRY_US, tries + 1)
+            self._missing[index] = (now + pause, tries + 1, since)
             asked.append(index)
         return asked

@@ -3,6 +3,8 @@
 Rules
 * ``parse`` reads the header and finds the payload without padding; it trusts no length and raises only ``BadPacket``.
 * Extensions are searched on demand, in both forms of RFC 8285.
+* Pictures are padded to a multiple of ``UNIT`` octets: encoders cut a frame into pieces that differ by an octet, and
+  only equal ones can leave as one message (``worker.datagrams``).
 * ``Rtp`` is one object per packet that came in, never per packet that goes out. ``tail`` and ``shape`` are what every
   receiver shares; the few bytes before the tail are what differs from place to place.
 
@@ -18,6 +20,8 @@ from courtroom.errors import BadPacket
 from courtroom.sfu.kinds import Codec
 
 MAX_PACKET: Final = 1500
+UNIT: Final = 16
+_PADDING: Final = tuple(bytes(size - 1) + bytes((size,)) if size else b"" for size in range(UNIT))
 HEADER: Final = struct.Struct(">BBHII")
 _WORD: Final = struct.Struct(">HH")
 _SEQUENCE: Final = struct.Struct(">H")
@@ -29,11 +33,12 @@ class Rtp:
     """One packet as it came in. ``index`` is its unwrapped sequence number, set by the layer it belongs to."""
 
     __slots__ = (
-        "data", "descriptor", "end", "extensions", "index", "keyframe", "marker_type", "payload", "payload_type",
-        "picture", "profile", "sequence", "shape", "ssrc", "tail", "timestamp", "tl0",
+        "data", "descriptor", "end", "extensions", "first", "index", "keyframe", "marker_type", "payload",
+        "payload_type", "picture", "profile", "sequence", "shape", "ssrc", "tail", "timestamp", "tl0",
     )  # fmt: skip
 
     data: bytes
+    first: int  # first octet of what goes out: version, header extension, and whether the tail ends in padding
     marker_type: int  # second octet: marker bit and payload type
     payload_type: int
     sequence: int
@@ -82,6 +87,7 @@ def parse(data: bytes) -> Rtp:
         raise BadPacket("bad_rtp")
     packet.payload = offset
     packet.end = end
+    packet.first = 0x90
     packet.keyframe = False
     packet.shape = PLAIN
     packet.index = -1
@@ -136,6 +142,11 @@ def look(packet: Rtp, codec: Codec) -> None:
         packet.tail = data[start:end]
         if codec.name == "h264":
             packet.keyframe = is_h264_key(packet.tail)
+    if codec.media == "video":
+        short = -len(packet.tail) % UNIT
+        if short:
+            packet.tail += _PADDING[short]
+            packet.first = 0xB0
 
 
 def _look_vp8(packet: Rtp, data: bytes, start: int, end: int) -> None:

@@ -16,22 +16,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from courtroom.sfu import packet as rtp
-from courtroom.sfu.cache import Ring
+from courtroom.sfu.cache import KEPT, Ring
+from courtroom.sfu.downlink import HEADERS, MASK
 from courtroom.sfu.keyframes import Demand
 from courtroom.sfu.kinds import Codec, Kind
 from courtroom.sfu.layers import size_of
-from courtroom.sfu.munger import BLOCK, FULL
+from courtroom.sfu.munger import BLOCK, FULL, NUMBER, PLAIN_HEAD
 from courtroom.sfu.nack import Gaps
-from courtroom.sfu.packet import VP8_FULL, Rtp
-from courtroom.sfu.sequence import Unwrapper
+from courtroom.sfu.packet import PLAIN, VP8_FULL, Rtp
+from courtroom.sfu.sequence import Unwrapper, unwrap
 from courtroom.sfu.speaking import Voice
 from courtroom.sfu.stats import Reception
 
 if TYPE_CHECKING:
     from courtroom.sfu.consumer import Place
+    from courtroom.sfu.member import Member
 
 RING: Final = {"audio": 128, "video": 512}  # four seconds of a large layer
 LIVE_US: Final = 2_000_000
+OVERHEAD: Final = HEADERS + 24  # what a packet costs a line beside its payload
 MAX_JUMP: Final = 3000  # a larger jump in sequence is a sender that began anew
 
 
@@ -68,9 +71,9 @@ class Layer:
     """One incoming media SSRC."""
 
     __slots__ = (
-        "_unwrap", "clock", "codec", "demand", "gaps", "last_at", "media",
-        "newest", "places", "producer", "reception", "retransmission", "rid", "ring", "since", "ssrc", "taps",
-        "waiting",
+        "_key_timestamp", "_octets", "_rated_at", "_unwrap", "clock", "codec", "demand", "gaps", "last_at",
+        "media", "newest", "places", "producer", "rate", "reception", "reported_at", "retransmission", "rid",
+        "ring", "since", "ssrc", "taps", "waiting",
     )  # fmt: skip
 
     def __init__(self, producer: Producer, rid: str, ssrc: int, codec: Codec, now: int) -> None:
@@ -81,7 +84,7 @@ class Layer:
         self.media = codec.media
         self.retransmission = 0
         self.ring = Ring(RING[codec.media])
-        self.gaps = Gaps()
+        self.gaps = Gaps(codec.media)
         self.reception = Reception(codec.clock_rate)
         self.demand = Demand()
         self.clock: ClockMap | None = None
@@ -91,8 +94,13 @@ class Layer:
         self.waiting: list[Place] = []
         self.taps: list[Tap] = []
         self._unwrap = Unwrapper()
+        self.rate = 0  # bit/s with headers, over about a second, key frames left out
+        self._key_timestamp = -1
+        self._octets = 0
+        self._rated_at = now
+        self.reported_at = -(1 << 62)
 
-    def receive(self, packet: Rtp, now: int, when: int, out: list[tuple[Place, bytes]], *, repeated: bool) -> bool:
+    def receive(self, packet: Rtp, now: int, when: int, full: list[Member], *, repeated: bool) -> bool:
         """One packet of this SSRC; False for a duplicate or one that is far too late."""
         before = self._unwrap.highest
         packet.index = index = self._unwrap(packet.sequence)
@@ -101,13 +109,17 @@ class Layer:
             before, index = -1, packet.index
         if not self.ring.put(packet):
             return False
-        if before >= 0 and self.media == "video":
+        if before >= 0:
             if index > before + 1:
-                if not self.gaps.skipped(before + 1, index, now):
+                if not self.gaps.skipped(before + 1, index, now) and self.media == "video":
                     self.demand.wish()
             elif index < before:
                 self.gaps.arrived(index)
         rtp.look(packet, self.codec)
+        if packet.keyframe:
+            self._key_timestamp = packet.timestamp
+        if packet.timestamp != self._key_timestamp:
+            self._octets += packet.end - packet.payload + OVERHEAD
         if not repeated:
             self.reception.packet(index, packet.timestamp, now)
         if now - self.last_at > LIVE_US:
@@ -115,16 +127,24 @@ class Layer:
         self.last_at = now
         if index > before:
             self._advance(packet, now)
-        self._forward(packet, now, when, out)
+        self._forward(packet, now, when, full)
         for tap in self.taps:
             tap.packet(self, packet, now)
         return True
+
+    def misses(self, sequence: int) -> bool:
+        """Whether the packet of this number has not come yet and would still be taken."""
+        highest = self._unwrap.highest
+        if highest < 0:
+            return False
+        index = unwrap(sequence, highest)
+        return index > highest - RING[self.media] and self.ring.get(index) is None
 
     def _begin_anew(self, packet: Rtp) -> None:
         """The sender restarted its count: everything that was numbered before is gone."""
         self.release(self)
         self.ring.clear()
-        self.gaps = Gaps()
+        self.gaps = Gaps(self.media)
         self.reception = Reception(self.codec.clock_rate)
         self.newest = None
         self._unwrap = Unwrapper()
@@ -165,42 +185,107 @@ class Layer:
             self.places.append(place)
         self.demand.came(waiting=False)
 
-    def _forward(self, packet: Rtp, now: int, when: int, out: list[tuple[Place, bytes]]) -> None:
+    def _forward(self, packet: Rtp, now: int, when: int, full: list[Member]) -> None:
         """The hot loop: one turn per receiver, so everything that receivers share stands outside of it.
 
         ``Munger.write`` says the same once and readably; a test holds the two against each other.
         """
-        index, timestamp, kind, tail = packet.index, packet.timestamp, packet.marker_type, packet.tail
-        append = out.append
         if packet.shape == VP8_FULL:
-            descriptor, picture, tl0 = packet.descriptor, packet.picture, packet.tl0
-            size = FULL.size + len(tail)
+            self._forward_vp8(packet, now, when, full)
+        elif packet.shape == PLAIN:
+            self._forward_plain(packet, now, when, full)
+        else:
             for place in self.places:
-                if index < place.start:
+                if packet.index < place.start:
                     continue
-                head = FULL.pack(
-                    0x90,
+                if place.paced:
+                    place.member.pacer.put(place, place.write(packet, when, 0))
+                else:
+                    place.put(place.send(packet, when, now), full)
+
+    def _forward_vp8(self, packet: Rtp, now: int, when: int, full: list[Member]) -> None:
+        index, timestamp, kind, tail, first = (
+            packet.index, packet.timestamp, packet.marker_type, packet.tail, packet.first,
+        )  # fmt: skip
+        descriptor, picture, tl0 = packet.descriptor, packet.picture, packet.tl0
+        size = FULL.size + len(tail)
+        entry = now << 12 | (size + HEADERS)
+        for place in self.places:
+            if index < place.start:
+                continue
+            if place.paced:
+                place.member.pacer.put(place, place.write(packet, when, 0))
+                continue
+            sent = place.sent
+            number = sent.next
+            sent.next = number + 1
+            sent.entries[number & MASK] = entry
+            head = FULL.pack(
+                first,
+                kind,
+                (index + place.index_offset) & 0xFFFF,
+                (timestamp + place.timestamp_offset) & 0xFFFFFFFF,
+                place.ssrc,
+                BLOCK,
+                when,
+                NUMBER | (number & 0xFFFF) << 8,
+                descriptor,
+                ((picture + place.picture_offset) & 0x7FFF) | 0x8000,
+                (tl0 + place.tl0_offset) & 0xFF,
+            )
+            outbox = place.outbox
+            if not outbox:
+                full.append(place.member)
+            outbox.append(head + tail)
+            edge = place.edge
+            edge.packets += 1
+            edge.octets += size
+            edge.last_at = now
+
+    def _forward_plain(self, packet: Rtp, now: int, when: int, full: list[Member]) -> None:
+        """Sound, and H.264: nothing of the payload changes."""
+        index, timestamp, kind, tail, first = (
+            packet.index, packet.timestamp, packet.marker_type, packet.tail, packet.first,
+        )  # fmt: skip
+        size = PLAIN_HEAD.size + len(tail)
+        entry = now << 12 | (size + HEADERS)
+        for place in self.places:
+            if index < place.start:
+                continue
+            if place.paced:
+                place.member.pacer.put(place, place.write(packet, when, 0))
+                continue
+            if place.redundancy:
+                place.put(place.send(packet, when, now), full)
+                place.outbox += place.again(index, now)
+                continue
+            sent = place.sent
+            number = sent.next
+            sent.next = number + 1
+            sent.entries[number & MASK] = entry
+            data = (
+                PLAIN_HEAD.pack(
+                    first,
                     kind,
                     (index + place.index_offset) & 0xFFFF,
                     (timestamp + place.timestamp_offset) & 0xFFFFFFFF,
                     place.ssrc,
                     BLOCK,
                     when,
-                    descriptor,
-                    ((picture + place.picture_offset) & 0x7FFF) | 0x8000,
-                    (tl0 + place.tl0_offset) & 0xFF,
+                    NUMBER | (number & 0xFFFF) << 8,
                 )
-                append((place, head + tail))
-                edge = place.edge
-                edge.packets += 1
-                edge.octets += size
-                edge.last_at = now
-            return
-        for place in self.places:
-            if index >= place.start:
-                data = place.write(packet, when)
-                append((place, data))
-                place.count(len(data), now)
+                + tail
+            )
+            outbox = place.outbox
+            if not outbox:
+                full.append(place.member)
+            outbox.append(data)
+            if place.kept:
+                place.kept[index % KEPT] = (index, data)
+            edge = place.edge
+            edge.packets += 1
+            edge.octets += size
+            edge.last_at = now
 
     def distance_us(self, first: int, second: int) -> int:
         ticks = ((second - first + 0x80000000) & 0xFFFFFFFF) - 0x80000000
@@ -208,6 +293,7 @@ class Layer:
 
     def report(self, ntp: int, ntp_us: int, timestamp: int, now: int) -> None:
         """The sender's own word on its clock."""
+        self.reported_at = now
         self.reception.sender_report(ntp, now)
         self.producer.source.report(ntp_us, now)
         offset = self.producer.source.offset
@@ -215,6 +301,14 @@ class Layer:
         self.clock = ClockMap(ntp_us + offset, timestamp, reported=True)
         for tap in self.taps:
             tap.report(self, ntp, timestamp, now)
+
+    def measure(self, now: int) -> None:
+        """Take the rate of the last while; call a few times a second."""
+        passed = now - self._rated_at
+        if passed >= 200_000:
+            rate = self._octets * 8 * 1_000_000 // passed
+            self.rate = rate if not self.rate else (self.rate * 3 + rate) // 4
+            self._octets, self._rated_at = 0, now
 
     def alive(self, now: int, within: int) -> bool:
         return now - self.last_at < within

@@ -5,28 +5,35 @@ Rules
   packet of it can be made any more. There is no other way by which a packet reaches a member.
 * A route counts once both ends are there: the receiver's transport is up and the source sends. Until then it is kept.
 * Nothing here knows sockets or clocks: ``now`` is µs of the court clock and never runs backwards. Outgoing RTP stands
-  in ``rtp`` as (place, bytes), outgoing RTCP in ``rtcp`` as (member, bytes), what control should know in ``events``.
+  in the ``outbox`` of each member that ``full`` names, outgoing RTCP in ``rtcp`` as (member, bytes), what control
+  should know in ``events``.
 * Bounds: ``MAX_MEMBERS``, ``MAX_PLACES`` a member, ``MAX_STREAMS`` SSRCs a member; what is over is refused or dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from courtroom.errors import BadPacket, Refused
-from courtroom.sfu import kinds, layers, rtcp
+from courtroom.sfu import kinds, layers, red, rtcp, selection
 from courtroom.sfu import packet as wire
-from courtroom.sfu.bandwidth import Arrivals, Downlink
 from courtroom.sfu.consumer import Place
+from courtroom.sfu.downlink import BURST
 from courtroom.sfu.kinds import BY_PAYLOAD_TYPE, BY_RETRANSMISSION, Kind
+from courtroom.sfu.member import Counters, Declared, Member, PlaceSsrcs
 from courtroom.sfu.munger import send_time
 from courtroom.sfu.packet import Rtp
-from courtroom.sfu.producer import LIVE_US, Layer, Producer, Source
+from courtroom.sfu.producer import LIVE_US, Layer, Producer
 from courtroom.sfu.recording import Recording
-from courtroom.sfu.stats import Edge, RoundTrip
+from courtroom.sfu.stats import Edge
 from courtroom.sfu.takes import Spool
+
+__all__ = [
+    "CaptureRoute", "Counters", "Declared", "Event", "Member", "PlaceSsrcs", "ProducerChanged", "Route", "Router",
+    "SpeakingChanged",
+]  # fmt: skip
 
 MAX_MEMBERS: Final = 64
 MAX_PLACES: Final = 16
@@ -35,6 +42,14 @@ REPORT_US: Final = 1_000_000
 FIRST_REPORT_US: Final = 200_000
 JUDGE_US: Final = 200_000
 _OWN_SSRC: Final = 1  # sender of our RTCP
+_OPUS_FRAMES: Final = frozenset((120, 240, 480, 960, 1920, 2880))  # ticks of 48 kHz: 2.5 to 60 ms
+PASS_ON_US: Final = 100_000  # between two sender reports of one layer that are passed on
+PAD_US: Final = 100_000  # more than that is not made up for
+MAX_PADDING: Final = 100  # packets at once
+REDUNDANT_FROM: Final = 10  # permille of loss
+REDUNDANT_TWICE: Final = 50
+CALM_US: Final = 10_000_000
+ROOMY: Final = 500_000  # bit/s: a budget below has no room for saying things twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,86 +84,11 @@ class SpeakingChanged:
 Event = ProducerChanged | SpeakingChanged
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceSsrcs:
-    audio: int
-    video: int
-    retransmission: int
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """What an answer says about one SSRC: which kind it carries; ``repairs`` is the SSRC it is RTX of, 0 for media."""
-
-    kind: Kind
-    repairs: int = 0
-
-
-class Member:
-    """One transport in the room."""
-
-    __slots__ = (
-        "arrivals",
-        "audio",
-        "connected",
-        "declared",
-        "downlink",
-        "mids",
-        "name",
-        "producers",
-        "receives",
-        "repairs",
-        "report_at",
-        "round_trip",
-        "sending",
-        "sent_octets",
-        "source",
-        "streams",
-        "tag",
-        "video",
-    )  # fmt: skip
-
-    def __init__(self, name: str, tag: Any, mids: dict[bytes, Kind]) -> None:
-        self.name = name
-        self.tag: Any = tag  # whatever the caller wants to find again beside outgoing packets
-        self.mids = mids
-        self.connected = False
-        self.audio: list[Place] = []
-        self.video: list[Place] = []
-        self.producers: dict[Kind, Producer] = {}
-        self.streams: dict[int, Layer] = {}
-        self.repairs: dict[int, Layer] = {}
-        self.declared: dict[int, Declared] = {}
-        self.receives: frozenset[int] = frozenset(BY_PAYLOAD_TYPE)
-        self.source = Source()
-        self.arrivals = Arrivals()
-        self.downlink = Downlink()
-        self.round_trip = RoundTrip()
-        self.report_at = 0
-        self.sent_octets = 0
-        self.sending = 0
-
-    def places(self) -> Iterable[Place]:
-        yield from self.audio
-        yield from self.video
-
-    def place(self, number: int, kind: Kind) -> Place:
-        return (self.audio if kind.media == "audio" else self.video)[number]
-
-
-@dataclass(slots=True)
-class Counters:
-    dropped: dict[str, int] = field(default_factory=dict)
-
-    def drop(self, why: str) -> None:
-        self.dropped[why] = self.dropped.get(why, 0) + 1
-
-
 class Router:
     def __init__(self, name: str, spool: Spool, random: Callable[[int], bytes], counters: Counters) -> None:
         self.name = name
         self.members: dict[str, Member] = {}
-        self.rtp: list[tuple[Place, bytes]] = []
+        self.full: list[Member] = []  # whose outbox is not empty
         self.rtcp: list[tuple[Member, bytes]] = []
         self.events: list[Event] = []
         self.revision = -1
@@ -208,7 +148,8 @@ class Router:
         member.report_at = now + FIRST_REPORT_US
         for route in self._routes:
             if route.receiver == member.name:
-                self._attach(route, now)
+                self._attach(route)
+        selection.select(member, now)
 
     # --- routes ---
 
@@ -234,8 +175,7 @@ class Router:
         self._by_source = {}
         for route in wanted:
             self._by_source.setdefault((route.source, route.kind), []).append(route)
-        for route in added:
-            self._attach(route, now)
+        self._attach_all(added, now)
         self._recording.set(captures, self._producer, now)
 
     def _producer(self, name: str, kind: Kind) -> Producer | None:
@@ -248,56 +188,41 @@ class Router:
         if route.place < len(places):
             places[route.place].detach()
 
-    def _attach(self, route: Route, now: int) -> None:
+    def _attach_all(self, routes: Iterable[Route], now: int) -> None:
+        attached = {member.name: member for route in routes if (member := self._attach(route)) is not None}
+        for member in attached.values():
+            selection.select(member, now)
+
+    def _attach(self, route: Route) -> Member | None:
+        """The receiver, if both ends are there."""
         member = self.members.get(route.receiver)
         producer = self._producer(route.source, route.kind)
         if member is None or producer is None or not member.connected or route.place >= len(member.audio):
-            return
+            return None
         place = member.place(route.place, route.kind)
-        if place.source is producer:
-            self._select(place, now)
-            return
-        place.detach()
-        key = (route.receiver, route.source, route.kind.value)
-        edge = self._edges.get(key)
-        if edge is None:
-            edge = self._edges[key] = Edge(*key)
-        place.attach(producer, edge)
-        self._select(place, now)
+        if place.source is not producer:
+            place.detach()
+            key = (route.receiver, route.source, route.kind.value)
+            edge = self._edges.get(key)
+            if edge is None:
+                edge = self._edges[key] = Edge(*key)
+            place.attach(producer, edge)
+        return member
 
     def prefer(self, member: Member, number: int, width: int, now: int) -> None:
         """The width of one place's tile in CSS pixels; 0 stops its picture."""
         if number < len(member.video):
-            place = member.video[number]
-            place.width = width
-            self._select(place, now)
-
-    def _select(self, place: Place, now: int) -> None:
-        producer = place.source
-        if producer is None:
-            return
-        layer: Layer | None
-        if place.media == "audio":
-            layer = next(iter(producer.layers.values()), None)
-        else:
-            if place.width == 0:
-                place.stop()
-                return
-            live = producer.live_layers(now, layers.ALIVE_US if len(producer.layers) > 1 else LIVE_US)
-            name = layers.choose(place.width, live, full=place.member.downlink.full)
-            layer = producer.layers[name] if name is not None else None
-            if layer is not None and place.layer is None and place.waits_for is None:
-                for smaller in live:
-                    if layers.size_of(smaller) < layers.size_of(layer.rid):
-                        producer.layers[smaller].demand.wish()
-        if layer is not None and layer.codec.payload_type in place.member.receives:
-            place.wait_for(layer)
+            member.video[number].width = width
+            selection.select(member, now)
 
     # --- packets in ---
 
     def receive_rtp(self, member: Member, data: bytes, now: int) -> None:
         """One decrypted RTP packet of ``member``; ``BadPacket`` when it is none."""
         packet = wire.parse(data)
+        earlier: list[tuple[int, bytes]] = []
+        if packet.payload_type == kinds.RED:
+            packet, earlier = _unpack(packet)
         number = wire.extension(packet, kinds.TRANSPORT_CC)
         if number is not None and len(number) == 2:
             member.arrivals.note(int.from_bytes(number, "big"), now)
@@ -311,12 +236,23 @@ class Router:
                 if original is not None:
                     self._receive(member, layer, original, now, repeated=True)
                 return
+        if earlier:
+            self._recover(member, layer, packet, earlier, now)
         self._receive(member, layer, packet, now, repeated=False)
+
+    def _recover(self, member: Member, layer: Layer, packet: Rtp, earlier: list[tuple[int, bytes]], now: int) -> None:
+        """What a RED packet repeats and we never got."""
+        for steps, (age, block) in zip(range(len(earlier), 0, -1), earlier, strict=True):
+            sequence = (packet.sequence - steps) & 0xFFFF
+            if age % steps == 0 and age // steps in _OPUS_FRAMES and layer.misses(sequence):
+                timestamp = (packet.timestamp - age) & 0xFFFFFFFF
+                head = wire.HEADER.pack(0x80, kinds.OPUS.payload_type, sequence, timestamp, layer.ssrc)
+                self._receive(member, layer, wire.parse(head + block), now, repeated=True)
 
     def _receive(self, member: Member, layer: Layer, packet: Rtp, now: int, *, repeated: bool) -> None:
         if packet.payload_type != layer.codec.payload_type:
             layer = self._change_codec(member, layer, packet, now)
-        if not layer.receive(packet, now, send_time(now), self.rtp, repeated=repeated):
+        if not layer.receive(packet, now, send_time(now), self.full, repeated=repeated):
             self._counters.drop("duplicate")
             return
         producer = layer.producer
@@ -326,8 +262,7 @@ class Router:
                 producer.voice.heard(level[0] & 0x7F, now)
         if not producer.live:
             self._live(producer, True)
-            for route in self._by_source.get((producer.member, producer.kind), ()):
-                self._attach(route, now)
+            self._attach_all(self._by_source.get((producer.member, producer.kind), ()), now)
             self._recording.appeared(producer, now)
         if layer.since == now and len(producer.layers) > 1:
             self._select_all(producer, now)
@@ -369,8 +304,7 @@ class Router:
         layer.retransmission = 0
         member.streams[packet.ssrc] = layer
         # before its first packet is passed on, so that an encoder's first key frame reaches those who wait for it
-        for route in self._by_source.get((member.name, kind), ()):
-            self._attach(route, now)
+        self._attach_all(self._by_source.get((member.name, kind), ()), now)
         self._recording.appeared(producer, now)
         return layer
 
@@ -392,8 +326,9 @@ class Router:
                 case rtcp.SenderReport(ssrc, ntp, timestamp):
                     layer = member.streams.get(ssrc)
                     if layer is not None:
+                        fresh = now - layer.reported_at >= PASS_ON_US
                         layer.report(ntp, rtcp.from_ntp(ntp), timestamp, now)
-                        for place in layer.places:
+                        for place in layer.places if fresh else ():
                             self._send_report(place, now)
                     self._heard(member, report.blocks, now)
                 case rtcp.ReceiverReport(_, blocks):
@@ -405,6 +340,10 @@ class Router:
                 case rtcp.Fir(ssrcs):
                     for media in ssrcs[:MAX_PLACES]:
                         self._wish(self._own(member, media))
+                case rtcp.Arrivals():
+                    member.downlink.arrived(report, now)
+                    if member.downlink.hard:
+                        selection.select(member, now)
                 case rtcp.Remb(bitrate):
                     member.downlink.remb(bitrate, member.sending, now)
                 case rtcp.Bye():
@@ -419,8 +358,12 @@ class Router:
 
     def _repeat(self, place: Place | None, lost: tuple[int, ...], now: int) -> None:
         if place is not None:
-            for data in place.repeats(lost, now, send_time(now)):
-                self.rtp.append((place, data))
+            self._put(place.member, place.repeats(lost, now, send_time(now)))
+
+    def _put(self, member: Member, packets: Sequence[bytes]) -> None:
+        if packets and not member.outbox:
+            self.full.append(member)
+        member.outbox += packets
 
     @staticmethod
     def _wish(place: Place | None) -> None:
@@ -436,7 +379,7 @@ class Router:
                     place.fraction, place.jitter = block.fraction, block.jitter
         video = [place.fraction for place in member.video if place.layer is not None]
         if video:
-            member.downlink.loss(max(video), now)
+            member.downlink.reported(max(video), member.sending, now)
 
     # --- time ---
 
@@ -449,8 +392,14 @@ class Router:
             for place in member.places():
                 if place.report_due:
                     self._send_report(place, now)
+            if member.pacer:
+                self._release(member, now)
             if now >= member.report_at:
                 self._report(member, now)
+            if member.downlink.trying:
+                self._pad(member, now)
+            elif member.downlink.burst_due(now):
+                self._padding(member, BURST, now)
         if now - self._judged_at >= JUDGE_US:
             self._judged_at = now
             self._judge(now)
@@ -464,7 +413,7 @@ class Router:
         media = 0
         for layer in member.streams.values():
             media = layer.ssrc
-            lost = layer.gaps.due(now)
+            lost = layer.gaps.due(now, member.round_trip.us)
             if lost:
                 self.rtcp.append((member, rtcp.nack(_OWN_SSRC, layer.ssrc, [index & 0xFFFF for index in lost])))
             if layer.demand.due(now):
@@ -484,7 +433,45 @@ class Router:
             self.rtcp.append((member, rtcp.receiver_report(_OWN_SSRC, blocks)))
         octets = sum(place.octets for place in member.places())
         member.sending, member.sent_octets = (octets - member.sent_octets) * 8, octets
-        member.downlink.tick(now)
+
+    def _release(self, member: Member, now: int) -> None:
+        if member.pacer.overfull:
+            self._counters.drop("paced_out")
+            member.pacer.clear()
+            for place in member.video:
+                place.stop()  # what was thrown away is missing: on with a key frame
+            selection.select(member, now)
+        self._put(member, member.pacer.release(send_time(now), now, sound=member.sound))
+
+    def _pad(self, member: Member, now: int) -> None:
+        """Fill the budget that is being tried: what media did not use since the last time."""
+        line = member.downlink
+        line.tick(now)
+        passed, member.padded_at = now - member.padded_at, now
+        used = line.sent.octets(member.padded_number)
+        free = min(line.budget, line.wanted * 6 // 5) * passed // 8_000_000 - used
+        if 0 < passed <= PAD_US:
+            self._padding(member, free // 323, now)
+        member.padded_number = line.sent.next
+
+    def _padding(self, member: Member, count: int, now: int) -> None:
+        when = send_time(now)
+        if member.video:
+            self._put(member, [member.video[0].padding(when, now) for _ in range(min(count, MAX_PADDING))])
+
+    def _protect_sound(self, member: Member, now: int) -> None:
+        """How often each packet of sound is sent again, by what the line loses; taken back slowly."""
+        line = member.downlink
+        level = 0 if line.loss < REDUNDANT_FROM else 1 if line.loss < REDUNDANT_TWICE else 2
+        if line.full or line.budget < ROOMY:
+            # what is lost now is lost because too much is sent
+            member.redundancy, member.lossy_at = 0, now
+        elif level >= member.redundancy:
+            member.redundancy, member.lossy_at = level, now
+        elif now - member.lossy_at >= CALM_US:
+            member.redundancy, member.lossy_at = member.redundancy - 1, now
+        for place in member.audio:
+            place.redundancy = member.redundancy
 
     def _judge(self, now: int) -> None:
         for member in self.members.values():
@@ -493,16 +480,19 @@ class Router:
                 live = bool(producer.live_layers(now, LIVE_US))
                 if producer.live and not live:
                     self._live(producer, False)
-            for place in member.video:
-                if place.source is not None:
-                    self._select(place, now)
+                for layer in producer.layers.values():
+                    layer.measure(now)
+            if member.connected:
+                member.downlink.tick(now)
+                self._protect_sound(member, now)
+                selection.select(member, now)
         self._tell_speaking(now)
 
     def _select_all(self, producer: Producer, now: int) -> None:
         for route in self._by_source.get((producer.member, producer.kind), ()):
             member = self.members.get(route.receiver)
-            if member is not None and route.place < len(member.video):
-                self._select(member.video[route.place], now)
+            if member is not None and member.connected:
+                selection.select(member, now)
 
     def _live(self, producer: Producer, live: bool) -> None:
         if producer.live != live:
@@ -529,3 +519,12 @@ class Router:
                 self._journalled[key] = edge.packets
                 changed.append(edge)
         return changed
+
+
+def _unpack(packet: Rtp) -> tuple[Rtp, list[tuple[int, bytes]]]:
+    """The Opus packet in a RED one, under the same header, and what it repeats."""
+    payload, earlier = red.split(packet.data[packet.payload : packet.end])
+    first = packet.data[0] & ~0x20
+    second = (packet.marker_type & 0x80) | kinds.OPUS.payload_type
+    head = wire.HEADER.pack(first, second, packet.sequence, packet.timestamp, packet.ssrc)
+    return wire.parse(head + packet.data[12 : packet.payload] + payload), earlier

@@ -5,7 +5,8 @@ Rules
   with ``BadPacket``. Unknown types are skipped, as RFC 3550 6.1 wants.
 * Times are 64-bit NTP on the wire and µs outside; ``to_ntp`` and ``from_ntp`` convert.
 
-RFC 3550 6.4 (SR, RR), RFC 4585 6 (NACK, PLI), RFC 5104 4.3.1 (FIR), draft-alvestrand-rmcat-remb (REMB), RFC 5506.
+RFC 3550 6.4 (SR, RR), RFC 4585 6 (NACK, PLI), RFC 5104 4.3.1 (FIR), draft-alvestrand-rmcat-remb (REMB),
+draft-holmer-rmcat-transport-wide-cc-extensions-01 (transport-wide feedback), RFC 5506.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from courtroom.errors import BadPacket
 
 MAX_PACKETS: Final = 32
 MAX_LOST: Final = 512
+MAX_STATUS: Final = 2048
 
 _HEAD: Final = struct.Struct(">BBH")
 _U32: Final = struct.Struct(">I")
@@ -94,11 +96,22 @@ class Remb:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrivals:
+    """What a receiver says of our packets by transport-wide number: when each came, −1 if it did not.
+
+    ``times`` are µs of the receiver's clock, which wraps after 12 days; only their differences mean anything.
+    """
+
+    first: int
+    times: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Bye:
     ssrcs: tuple[int, ...]
 
 
-Report = SenderReport | ReceiverReport | Nack | Pli | Fir | Remb | Bye
+Report = SenderReport | ReceiverReport | Nack | Pli | Fir | Remb | Arrivals | Bye
 
 
 def parse(data: bytes) -> list[Report]:
@@ -135,6 +148,8 @@ def _one(kind: int, count: int, body: bytes) -> Report | None:
             return Bye(struct.unpack_from(f">{count}I", body))
         case 205 if count == 1:
             return Nack(_PAIR.unpack_from(body)[1], _lost(body))
+        case 205 if count == 15:
+            return _arrivals(body)
         case 206 if count == 1:
             return Pli(_PAIR.unpack_from(body)[1])
         case 206 if count == 4:
@@ -164,6 +179,37 @@ def _lost(body: bytes) -> tuple[int, ...]:
         if len(lost) >= MAX_LOST:
             break
     return tuple(lost)
+
+
+def _arrivals(body: bytes) -> Arrivals:
+    """Transport-wide feedback: a run of statuses, then a time step for each packet that came."""
+    first, count, reference = struct.unpack_from(">HHI", body, 8)
+    if count > MAX_STATUS:
+        raise BadPacket("bad_rtcp")
+    symbols: list[int] = []
+    at = 16
+    while len(symbols) < count:
+        word = body[at] << 8 | body[at + 1]
+        at += 2
+        if not word & 0x8000:
+            symbols += [word >> 13] * min(word & 0x1FFF, count - len(symbols))
+            if not word & 0x1FFF:
+                raise BadPacket("bad_rtcp")
+        elif word & 0x4000:
+            symbols += [word >> shift & 3 for shift in (12, 10, 8, 6, 4, 2, 0)]
+        else:
+            symbols += [word >> shift & 1 for shift in range(13, -1, -1)]
+    clock = (reference >> 8) * 64_000
+    times: list[int] = []
+    for symbol in symbols[:count]:
+        if symbol == 1:
+            clock += body[at] * 250
+            at += 1
+        elif symbol == 2:
+            clock += (((body[at] << 8 | body[at + 1]) ^ 0x8000) - 0x8000) * 250
+            at += 2
+        times.append(clock if symbol else -1)
+    return Arrivals(first, tuple(times))
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

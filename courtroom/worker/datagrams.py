@@ -3,6 +3,8 @@
 Rules
 * ``Socket.receive`` fills fixed slots; what they hold is valid until the next call. ``stage`` fills fixed slots on the
   way out, ``flush`` sends them all; nothing waits in user space after ``flush``: what is not sent is lost and counted.
+* What is staged for one address in a row and of one size leaves as one message that the kernel cuts (UDP_SEGMENT): one
+  way through its stack instead of one per packet. Where a device cannot do that the same packets are sent one by one.
 * Addresses are raw ``sockaddr`` bytes, 16 for IPv4 and 28 for IPv6; they are dictionary keys and never become text.
 * Linux on 64 bits has ``recvmmsg`` and ``sendmmsg``; anywhere else the same class speaks ``recvfrom`` and ``sendto``.
 * Bounds: ``IN_SLOTS`` datagrams of ``SLOT`` bytes a read; longer ones are truncated by the kernel, dropped here.
@@ -24,12 +26,19 @@ from typing import Final
 SLOT: Final = 2048
 IN_SLOTS: Final = 64
 OUT_SLOTS: Final = 256
+RUN: Final = 32  # packets to one receiver that may stand side by side
+ARENA: Final = OUT_SLOTS * SLOT
 _ADDRESS: Final = 32
 _BUFFER: Final = 4 << 20
 
 # struct mmsghdr on 64-bit Linux, in 8-byte words: name, namelen, iov, iovlen, control, controllen, flags, len.
 _WORDS: Final = 8
-_NAME, _NAME_LENGTH, _IOV, _IOV_LENGTH, _LENGTH = 0, 1, 2, 3, 7
+_NAME, _NAME_LENGTH, _IOV, _IOV_LENGTH, _CONTROL_AT, _CONTROL_LENGTH, _LENGTH = 0, 1, 2, 3, 4, 5, 7
+# struct cmsghdr and one 16-bit number: the size of a segment
+_SEGMENT: Final = struct.Struct("=QiiH")
+_CONTROL: Final = 24
+_UDP_SEGMENT: Final = 103  # linux/udp.h
+_TRUNC, _DONTWAIT = int(socket.MSG_TRUNC), int(socket.MSG_DONTWAIT)  # plain numbers: a flag costs a call each
 _PORT: Final = struct.Struct(">H")
 
 
@@ -67,6 +76,7 @@ class _Vector:
 
     def __init__(self, slots: int, name_length: int) -> None:
         self.memory = bytearray(slots * SLOT)
+        self._controls = bytearray(slots * _CONTROL)
         self.names = bytearray(slots * _ADDRESS)
         self._heads = bytearray(slots * _WORDS * 8)
         self._parts = bytearray(slots * 16)
@@ -81,6 +91,20 @@ class _Vector:
             self.heads[i * _WORDS + _IOV_LENGTH] = 1
             self.parts[i * 2] = memory + i * SLOT
             self.parts[i * 2 + 1] = SLOT
+            self.heads[i * _WORDS + _CONTROL_AT] = _address_of(self._controls) + i * _CONTROL
+            _SEGMENT.pack_into(self._controls, i * _CONTROL, _SEGMENT.size, socket.IPPROTO_UDP, _UDP_SEGMENT, 0)
+        self.sizes = memoryview(self._controls).cast("H")
+
+    def cut(self, i: int, segment: int) -> None:
+        """Message ``i`` is to be cut into datagrams of ``segment`` octets."""
+        self.sizes[i * _CONTROL // 2 + 8] = segment
+        self.heads[i * _WORDS + _CONTROL_LENGTH] = _CONTROL
+
+    def is_cut(self, i: int) -> bool:
+        return self.heads[i * _WORDS + _CONTROL_LENGTH] != 0
+
+    def packets(self, i: int) -> int:
+        return self.parts[i * 2 + 1] // self.sizes[i * _CONTROL // 2 + 8] if self.is_cut(i) else 1
 
 
 class Socket:
@@ -96,7 +120,9 @@ class Socket:
         self._fd = sock.fileno()
         self._in = _Vector(IN_SLOTS, _ADDRESS)
         self._out = _Vector(OUT_SLOTS, 28 if sock.family == socket.AF_INET6 else 16)
-        self._staged = 0
+        self._staged = self._count = self._used = 0
+        self._segments = self._libc is not None
+        self._arena = _address_of(self._out.memory)
         self._own_names = _address_of(self._out.names)
         self.incoming = memoryview(self._in.memory)
         self.outgoing = memoryview(self._out.memory)
@@ -120,9 +146,7 @@ class Socket:
     def _receive_batch(self) -> int:
         assert self._libc is not None
         heads = self._in.heads
-        count: int = self._libc.recvmmsg(
-            self._fd, ctypes.c_void_p(self._in.address), IN_SLOTS, socket.MSG_DONTWAIT, None
-        )
+        count: int = self._libc.recvmmsg(self._fd, ctypes.c_void_p(self._in.address), IN_SLOTS, _DONTWAIT, None)
         if count <= 0:
             return 0
         names = self._in.names
@@ -131,7 +155,7 @@ class Socket:
             size = heads[word + _NAME_LENGTH] & 0xFFFFFFFF
             self.addresses[i] = bytes(names[i * _ADDRESS : i * _ADDRESS + size])
             # msg_flags stands in the low half of word 6: a truncated datagram counts as empty
-            truncated = heads[word + 6] & socket.MSG_TRUNC
+            truncated = heads[word + 6] & _TRUNC
             self.lengths[i] = 0 if truncated else heads[word + _LENGTH] & 0xFFFFFFFF
             heads[word + _NAME_LENGTH] = _ADDRESS
         return count
@@ -146,62 +170,87 @@ class Socket:
             self.addresses[i] = pack_address(address)
         return IN_SLOTS
 
-    def slot(self) -> int:
-        """The number of the slot to fill next; flushes when all are staged."""
-        if self._staged == OUT_SLOTS:
+    def reserve(self, size: int) -> int:
+        """Where in ``outgoing`` to write up to ``size`` octets; flushes when there is no room."""
+        if self._used + size > ARENA or self._staged > OUT_SLOTS - RUN:
             self.flush()
-        return self._staged
+        return self._used
 
-    def stage(self, length: int, destination: int) -> None:
-        """The slot that ``slot`` named holds ``length`` bytes for a pinned ``destination``."""
+    def commit(self, begin: int, end: int, segment: int, destination: int) -> None:
+        """``outgoing[begin:end]`` holds datagrams of ``segment`` octets each for a pinned ``destination``."""
         i = self._staged
-        self._out.heads[i * _WORDS] = destination
-        self._out.parts[i * 2 + 1] = length
+        if end - begin > segment and not self._segments:
+            for at in range(begin, end, segment):
+                self.commit(at, at + segment, segment, destination)
+            return
+        heads = self._out.heads
+        heads[i * _WORDS] = destination
+        self._out.parts[i * 2] = self._arena + begin
+        self._out.parts[i * 2 + 1] = end - begin
+        if end - begin > segment:
+            self._out.cut(i, segment)
+        else:
+            heads[i * _WORDS + _CONTROL_LENGTH] = 0
         self._staged = i + 1
+        self._count += (end - begin) // segment
+        self._used = end
 
     def send(self, data: bytes, address: bytes) -> None:
         """Stage one datagram that is already whole, to an address that need not be pinned."""
-        i = self.slot()
-        self.outgoing[i * SLOT : i * SLOT + len(data)] = data
+        at = self.reserve(len(data))
+        i = self._staged
+        self.outgoing[at : at + len(data)] = data
         self._out.names[i * _ADDRESS : i * _ADDRESS + len(address)] = address
-        self.stage(len(data), self._own_names + i * _ADDRESS)
+        self.commit(at, at + len(data), len(data), self._own_names + i * _ADDRESS)
 
     def flush(self) -> None:
-        count, self._staged = self._staged, 0
-        if count:
-            sent = self._send_batch(count) if self._libc is not None else self._send_each(count)
-            self.counters.packets_out += sent
-            self.counters.unsent += count - sent
+        messages, self._staged = self._staged, 0
+        packets, self._count, self._used = self._count, 0, 0
+        if messages:
+            unsent = self._send_batch(messages) if self._libc is not None else self._send_each(0, messages)
+            self.counters.packets_out += packets - unsent
+            self.counters.unsent += unsent
 
-    def _send_batch(self, count: int) -> int:
+    def _send_batch(self, messages: int) -> int:
+        """How many packets could not be sent."""
         assert self._libc is not None
-        first = sent = 0
-        while first < count:
+        first = unsent = 0
+        while first < messages:
             address = ctypes.c_void_p(self._out.address + first * _WORDS * 8)
-            done: int = self._libc.sendmmsg(self._fd, address, count - first, socket.MSG_DONTWAIT)
+            done: int = self._libc.sendmmsg(self._fd, address, messages - first, _DONTWAIT)
             if done > 0:
                 first += done
-                sent += done
-            elif ctypes.get_errno() in (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS):
+                continue
+            error = ctypes.get_errno()
+            if error == errno.EINTR:
+                continue
+            if error in (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS):
                 break  # media that cannot leave now is late: the receiver asks again
-            elif ctypes.get_errno() != errno.EINTR:
-                first += 1  # this one address does not work; the others must not suffer
-        return sent
+            if self._out.is_cut(first):
+                self._segments = error not in (errno.EIO, errno.EINVAL, errno.EOPNOTSUPP) and self._segments
+                unsent += self._send_each(first, first + 1)
+            else:
+                unsent += 1  # this one address does not work; the others must not suffer
+            first += 1
+        return unsent + sum(self._out.packets(i) for i in range(first, messages))
 
-    def _send_each(self, count: int) -> int:
-        sent = 0
-        for i in range(count):
+    def _send_each(self, first: int, end: int) -> int:
+        """The same by one system call a packet; how many could not be sent."""
+        unsent = 0
+        for i in range(first, end):
             size = self._out.heads[i * _WORDS + _NAME_LENGTH]
             address = unpack_address(ctypes.string_at(self._out.heads[i * _WORDS + _NAME], size))
-            try:
-                self.sock.sendto(self.outgoing[i * SLOT : i * SLOT + self._out.parts[i * 2 + 1]], address)
-                sent += 1
-            except OSError:
-                continue
-        return sent
+            begin = self._out.parts[i * 2] - self._arena
+            segment = self._out.parts[i * 2 + 1] // self._out.packets(i)
+            for at in range(begin, begin + self._out.parts[i * 2 + 1], segment):
+                try:
+                    self.sock.sendto(self.outgoing[at : at + segment], address)
+                except OSError:
+                    unsent += 1
+        return unsent
 
     def close(self) -> None:
-        self._staged = 0
+        self._staged = self._count = self._used = 0
         self.sock.close()
 
 

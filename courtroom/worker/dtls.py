@@ -5,6 +5,9 @@ Rules
   caller before any media (RFC 8122). OpenSSL's chain check is off: the fingerprint is the trust (RFC 5763 5).
 * AES-128-GCM first, then AES-128-CM with SHA-1-80. DTLS 1.2 or later. No tickets, no renegotiation.
 * OpenSSL's memory buffer glues records together; ``take`` cuts them again into datagrams of at most ``MTU`` bytes.
+* Before the keys are there anybody who can forge an address can speak. Only what a client has to say at that point of a
+  handshake reaches OpenSSL: its four messages by number, the change of cipher after them, encrypted records. A
+  plaintext alert ends nothing; a client that means one is closed by time.
 * Not aiortc's RTCDtlsTransport: it owns a reading task, and one empty datagram ends it. Only pyOpenSSL's public API.
 
 RFC 6347 (DTLS 1.2), RFC 5764 (DTLS-SRTP).
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import struct
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -31,6 +35,13 @@ MTU: Final = 1200
 MIN_RECORD: Final = 13
 _DTLS_1_2: Final = 0xFEFD  # pyOpenSSL names the TLS versions only
 _LIFETIME: Final = datetime.timedelta(days=30)
+_RECORD: Final = struct.Struct(">BHHHIH")  # type, version, epoch, sequence number (two parts), length
+_VERSIONS: Final = (0xFEFF, 0xFEFD)
+_CHANGE_CIPHER_SPEC, _ALERT, _HANDSHAKE = 20, 21, 22
+_CERTIFICATE_VERIFY: Final = (15, 3)
+_FROM_CLIENT: Final = frozenset(((1, 0), (11, 1), (16, 2), _CERTIFICATE_VERIFY))  # handshake type and message number
+_MESSAGE_HEAD: Final = 12
+MAX_MESSAGE: Final = 16384
 
 
 class State(Enum):
@@ -87,11 +98,16 @@ class Dtls:
         self.state = State.HANDSHAKE
         self.keys: srtp.Keys | None = None
         self.peer = ""  # fingerprint of the peer's certificate once the handshake is done
+        self._proven = False  # the last plaintext message of the client has been seen
 
     def receive(self, datagram: bytes) -> None:
         """Feed one datagram from an address that passed an authenticated check."""
         if self.state in (State.CLOSED, State.FAILED) or len(datagram) < MIN_RECORD:
             return
+        if self.state is State.HANDSHAKE:
+            datagram = self._expected(datagram)
+            if not datagram:
+                return
         try:
             self._ssl.bio_write(datagram)
             if self.state is State.HANDSHAKE:
@@ -106,6 +122,44 @@ class Dtls:
             # After the handshake a broken record proves nothing: only close_notify ends the connection.
             if self.state is State.HANDSHAKE:
                 self.state = State.FAILED
+
+    def _expected(self, datagram: bytes) -> bytes:
+        """The records of a datagram that a client may send before it has keys."""
+        passed: list[bytes] = []
+        at = 0
+        while at + MIN_RECORD <= len(datagram):
+            kind, version, epoch, _, _, length = _RECORD.unpack_from(datagram, at)
+            end = at + MIN_RECORD + length
+            if version not in _VERSIONS or end > len(datagram):
+                break
+            body = datagram[at + MIN_RECORD : end]
+            if epoch == 0:
+                good = self._is_expected(body) if kind == _HANDSHAKE else self._may_change(kind, body)
+            else:
+                good = epoch == 1 and kind in (_ALERT, _HANDSHAKE)
+            if good:
+                passed.append(datagram[at:end])
+            at = end
+        return b"".join(passed)
+
+    def _may_change(self, kind: int, body: bytes) -> bool:
+        return kind == _CHANGE_CIPHER_SPEC and body == b"\x01" and self._proven
+
+    def _is_expected(self, body: bytes) -> bool:
+        """Whether a plaintext record holds whole fragments of a client's messages, and nothing else."""
+        at, proven = 0, False
+        while at + _MESSAGE_HEAD <= len(body):
+            size = int.from_bytes(body[at + 1 : at + 4], "big")
+            message = body[at], int.from_bytes(body[at + 4 : at + 6], "big")
+            start = int.from_bytes(body[at + 6 : at + 9], "big")
+            part = int.from_bytes(body[at + 9 : at + 12], "big")
+            if message not in _FROM_CLIENT or size > MAX_MESSAGE or start + part > size:
+                return False
+            at += _MESSAGE_HEAD + part
+            proven |= message == _CERTIFICATE_VERIFY
+        whole = at == len(body) > 0
+        self._proven |= whole and proven
+        return whole
 
     def _established(self) -> None:
         profile = srtp.profile_named(self._ssl.get_selected_srtp_profile())

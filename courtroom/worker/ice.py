@@ -5,10 +5,14 @@ Rules
 * Only a check signed with our password moves anything. An address that passed one may send DTLS and SRTP for that
   transport; the newest check with USE-CANDIDATE, or the first check at all, chooses where we send.
 * An address belongs to one transport; a check for another transport from the same address moves it there.
+  Not while its holder is in use there, as the owner of the port sees it: who forges an address cannot take it away.
+* A check that was seen before counts only from an address the transport has: a replay moves nothing.
 * Restart: new credentials beside the old ones until the first check with the new ones passes, then the old ones die.
+* The peer's own credentials (from its answer) are kept for asking it (``consent``): those of its last two answers,
+  since a restart's answer and its first check come in any order.
 * Bounds: ``MAX_ADDRESSES`` per transport, the oldest unused goes first.
 
-RFC 8445 2.5 (lite), RFC 7675 (consent is the peer's business here: it asks, we answer).
+RFC 8445 2.5 (lite), RFC 7675 (consent).
 """
 
 from __future__ import annotations
@@ -19,8 +23,10 @@ from typing import Final, Generic, TypeVar
 
 from courtroom.errors import BadPacket
 from courtroom.worker import stun
+from courtroom.worker.limits import Seen
 
 MAX_ADDRESSES: Final = 8
+MAX_REMOTES: Final = 2
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 T = TypeVar("T")
@@ -55,6 +61,29 @@ class Peer(Generic[T]):
     addresses: list[bytes] = field(default_factory=list)
     path: bytes = b""  # where we send; empty until a check passed
     restarting: bool = False
+    seen: Seen = field(default_factory=Seen)
+    remotes: dict[bytes, bytes] = field(default_factory=dict)  # the peer's user fragment → its password
+    pair: tuple[bytes, bytes] = (b"", b"")  # user fragments, ours and its, of the last check that came by ``path``
+
+    def learn(self, ufrag: str, password: str) -> None:
+        """The peer's credentials, from its answer."""
+        self.remotes.pop(ufrag.encode(), None)
+        while len(self.remotes) >= MAX_REMOTES:
+            del self.remotes[next(iter(self.remotes))]
+        self.remotes[ufrag.encode()] = password.encode()
+
+    def question(self, transaction: bytes) -> bytes | None:
+        """A binding request to the peer by its path; None when there is none or its password is not known yet."""
+        own, remote = self.pair
+        password = self.remotes.get(remote)
+        if not self.path or password is None:
+            return None
+        return stun.request(transaction, remote + b":" + own, password, controlled=True)
+
+    def answered(self, answer: stun.BindingAnswer) -> bool:
+        """Whether the peer has signed this."""
+        password = self.remotes.get(self.pair[1])
+        return password is not None and stun.authentic(answer, password)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +99,8 @@ class Checked(Generic[T]):
 class Agent(Generic[T]):
     """Every transport of one port."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_use: Callable[[T, bytes], bool] = lambda _owner, _address: False) -> None:
+        self._in_use = in_use
         self._peers: dict[bytes, Peer[T]] = {}
         self.by_address: dict[bytes, Peer[T]] = {}
 
@@ -95,6 +125,21 @@ class Agent(Generic[T]):
         peer.addresses.clear()
         peer.path = b""
 
+    def knows(self, ufrag: bytes) -> bool:
+        """Whether one of our transports has this user fragment: nobody guesses 48 random bits."""
+        return ufrag in self._peers
+
+    def forget(self, address: bytes) -> Peer[T] | None:
+        """This address is no more (a TCP connection has ended); whose path it was, if anybody's."""
+        peer = self.by_address.pop(address, None)
+        if peer is None:
+            return None
+        peer.addresses.remove(address)
+        if peer.path != address:
+            return None
+        peer.path = b""
+        return peer
+
     def check(self, data: bytes, address: bytes) -> Checked[T] | None:
         """One STUN datagram from ``address``; None: unknown transport; ``BadPacket``: bad or not signed."""
         request = stun.parse(data)
@@ -106,6 +151,13 @@ class Agent(Generic[T]):
         password = own.password.encode()
         if not stun.authentic(request, password):
             raise BadPacket("stun_not_authentic")
+        if address not in peer.addresses:
+            if request.transaction in peer.seen:
+                raise BadPacket("stun_replay")
+            holder = self.by_address.get(address)
+            if holder is not None and self._in_use(holder.owner, address):
+                raise BadPacket("address_in_use")
+        peer.seen.add(request.transaction)
         if request.controlled:
             return Checked(peer, stun.role_conflict(request, password), False)
         if peer.restarting and own is peer.credentials and peer.previous is not None:
@@ -115,6 +167,8 @@ class Agent(Generic[T]):
         moved = (request.use_candidate or not peer.path) and peer.path != address
         if moved:
             peer.path = address
+        if peer.path == address:
+            peer.pair = (request.local, request.remote)
         return Checked(peer, stun.success(request, address, password), moved, displaced)
 
     def _admit(self, peer: Peer[T], address: bytes) -> Peer[T] | None:

@@ -1,4 +1,4 @@
-"""The media worker: one process, one loop, one port; rooms and transports at control's word.
+"""The media worker: one process, one loop, one port for UDP and TCP; rooms and transports at control's word.
 
 Rules
 * Exec'd on one end of a socketpair. First message ``WelcomeWorker``, answered by ``WorkerReady``; another version or a
@@ -22,12 +22,13 @@ from typing import Final
 from courtroom.channel import messages as m
 from courtroom.errors import BadMessage
 from courtroom.sfu.takes import Spool
-from courtroom.worker import datagrams, dtls
+from courtroom.worker import datagrams, dtls, tcp
 from courtroom.worker.link import Link
 from courtroom.worker.rooms import Rooms
 from courtroom.worker.writer_link import WriterLink
 
 TICK_S: Final = 0.02
+ATTEMPTS: Final = 20
 SECOND_US: Final = 1_000_000
 
 
@@ -43,6 +44,7 @@ class Worker:
         self._offset = 0
         self._lag_us = 0
         self._told_at = 0
+        self._cpu_before = self._cpu_told_at = 0
         self._due = 0.0
         self._tick: asyncio.TimerHandle | None = None
         self.ended: asyncio.Future[int] = loop.create_future()
@@ -88,20 +90,26 @@ class Worker:
         self._told_at = self._now()
         self._due = self._loop.time() + TICK_S
         self._tick = self._loop.call_at(self._due, self._ticked)
-        media = [f"udp:{_bracketed(address)}:{rooms.media_port}" for address in message.addresses]
+        media = [
+            f"{name}:{_bracketed(address)}:{rooms.media_port}"
+            for name in ("udp", "tcp")
+            for address in message.addresses
+        ]
         self._link.send(m.WorkerReady(m.VERSION, os.getpid(), media))
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
 
     def _bind(self, rooms: Rooms, message: m.WelcomeWorker) -> None:
-        port = message.media_port
-        for sock in datagrams.bind_all(message.addresses or ["127.0.0.1"], port):
-            port = sock.getsockname()[1]
+        packets, streams = _sockets(message.addresses or ["127.0.0.1"], message.media_port)
+        for sock in packets:
             one = datagrams.Socket(sock)
             rooms.port.add(one)
             self._loop.add_reader(sock, rooms.port.readable, one)
-        rooms.media_port = port
+        listening = rooms.port.listen(self._loop)
+        for sock in streams:
+            listening.listen(sock)
+        rooms.media_port = packets[0].getsockname()[1]
 
     def _ticked(self) -> None:
         assert self._rooms is not None
@@ -118,10 +126,18 @@ class Worker:
         self._due = max(self._due + TICK_S, self._loop.time())
         self._tick = self._loop.call_at(self._due, self._ticked)
 
+    def _cpu_permille(self, now: int) -> int:
+        before, self._cpu_before = self._cpu_before, time.process_time_ns() // 1000
+        since, self._cpu_told_at = self._cpu_told_at, now
+        return (self._cpu_before - before) * 1000 // max(1, now - since) if since else 0
+
     def _tell(self, now: int) -> None:
         assert self._rooms is not None
         self._link.send(m.Journal(now, self._rooms.journal()))
-        counters = [one.counters for one in self._rooms.port.sockets]
+        port = self._rooms.port
+        counters = [one.counters for one in port.sockets]
+        if port.streams is not None:
+            counters.append(port.streams.counters)
         dropped = dict(self._rooms.counters.dropped)
         if any(counter.unsent for counter in counters):
             dropped["unsent"] = sum(counter.unsent for counter in counters)
@@ -131,6 +147,7 @@ class Worker:
             m.WorkerLoad(
                 now, self._lag_us, len(self._rooms.transports), sum(counter.packets_in for counter in counters),
                 sum(counter.packets_out for counter in counters), dropped, self._spool.lag(now), self._rooms.quality(),
+                self._cpu_permille(now),
             )
         )  # fmt: skip
         self._lag_us = 0
@@ -156,6 +173,20 @@ class Worker:
         self._spool.cut(now + SECOND_US)
         if self._writer is not None:
             self._writer.push()
+
+
+def _sockets(addresses: list[str], port: int) -> tuple[list[socket.socket], list[socket.socket]]:
+    """UDP and TCP on one port; where any port will do, one that is free for both."""
+    for attempt in range(ATTEMPTS):
+        packets = datagrams.bind_all(addresses, port)
+        try:
+            return packets, tcp.listeners(packets)
+        except OSError:
+            for sock in packets:
+                sock.close()
+            if port or attempt == ATTEMPTS - 1:
+                raise
+    raise AssertionError
 
 
 def _bracketed(address: str) -> str:

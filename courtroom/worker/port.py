@@ -2,11 +2,14 @@
 
 Rules
 * First octet (RFC 7983): 0–3 STUN, 20–63 DTLS, 128–191 RTP and RTCP; the rest is dropped. RTCP by RFC 5761 section 4.
-* DTLS and SRTP only from an address that passed an authenticated check. The one exception: the first ClientHello of an
-  address is held for ``HOLD_US``, because dropping it costs the client a second; at most ``MAX_HELD`` are.
+* DTLS and SRTP only from an address that passed an authenticated check. The one exception is ``hold``.
+* What is limited is the unknown: a check that names one of our user fragments always passes, however many datagrams
+  somebody sends in the name of its host.
+* What a member sends has a budget too (``limits.Budget``; ``transport``: SSRCs, checks, records), so that the flood of
+  one is no delay for another.
 * Everything dropped is counted by reason. Nothing a datagram contains can raise out of here.
-* One wake-up: read all, forward all, one flush. Nothing is queued afterwards, so a route that was taken away and a
-  transport that was closed are quiet at once.
+* One wake-up: read all, forward all, one flush. Over UDP nothing is queued afterwards, so a route that was taken away
+  and a transport that was closed are quiet at once; what TCP queues is thrown away then (``discard``).
 """
 
 from __future__ import annotations
@@ -15,18 +18,20 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from courtroom.errors import BadPacket
-from courtroom.sfu.consumer import Place
 from courtroom.sfu.router import Counters, Router
-from courtroom.worker import srtp
-from courtroom.worker.datagrams import SLOT, Destination, Socket
+from courtroom.worker import consent, srtp, stun
+from courtroom.worker.datagrams import IN_SLOTS, RUN, SLOT, Destination, Socket
+from courtroom.worker.hold import Held
 from courtroom.worker.ice import Agent
-from courtroom.worker.limits import Strangers
-from courtroom.worker.transport import Lost, Transport
+from courtroom.worker.limits import PACKET, RTCP_WEIGHT, Strangers
+from courtroom.worker.stream import Loop, Stream
+from courtroom.worker.tcp import Streams
+from courtroom.worker.transport import QUIET_US, Lost, Transport
 
 MAX_BATCHES: Final = 4
 MAX_OUT: Final = SLOT - srtp.TRAILER
-HOLD_US: Final = 2_000_000
-MAX_HELD: Final = 64
+
+Carrier = Socket | Stream
 
 
 class Port:
@@ -35,31 +40,43 @@ class Port:
     def __init__(
         self,
         clock: Callable[[], int],
+        random: Callable[[int], bytes],
         counters: Counters,
         came_up: Callable[[Transport], None],
         came_back: Callable[[Transport], None],
         lost: Callable[[Transport, Lost], None],
     ) -> None:
-        self.agent: Agent[Transport] = Agent()
+        self.agent: Agent[Transport] = Agent(self._in_use)
         self.sockets: list[Socket] = []
-        self._in: dict[Socket, list[Any]] = {}
-        self._pointers: dict[Socket, list[Any]] = {}
+        self.streams: Streams | None = None
+        self._in: dict[Carrier, list[Any]] = {}
+        self._pointers: dict[Carrier, list[Any]] = {}
+        self._shared: list[Any] = []  # pointers to the slots that all streams share, in and out
+        self._single: list[Any] = []
         self._clock = clock
+        self._random = random
         self._counters = counters
         self._came_up = came_up
         self._came_back = came_back
         self._lost = lost
         self._strangers = Strangers()
-        self._held: dict[bytes, tuple[int, bytes]] = {}
+        self._held = Held(random)
 
     def add(self, socket: Socket) -> None:
         self.sockets.append(socket)
         self._in[socket] = srtp.pointers(socket.incoming_memory, SLOT)
-        self._pointers[socket] = srtp.pointers(socket.outgoing_memory, SLOT)
+        self._pointers[socket] = srtp.pointer(socket.outgoing_memory)
+
+    def listen(self, loop: Loop) -> Streams:
+        """The TCP side of this port."""
+        self.streams = Streams(loop, self._clock, self._counters.drop, self._stream_readable, self._stream_ended)
+        self._shared = srtp.pointers(self.streams.incoming_memory, SLOT)
+        self._single = srtp.pointer(self.streams.outgoing_memory)
+        return self.streams
 
     # --- in ---
 
-    def readable(self, socket: Socket) -> None:
+    def readable(self, socket: Carrier) -> None:
         """The loop says that there is something to read."""
         touched: dict[Router, None] = {}
         for _ in range(MAX_BATCHES):
@@ -72,9 +89,23 @@ class Port:
             for router in touched:
                 self.drain(router, now)
             touched.clear()
+            if count < IN_SLOTS:
+                break  # that was all; asking once more would be a system call for nothing
         self.flush()
 
-    def _one(self, socket: Socket, slot: int, now: int, touched: dict[Router, None]) -> None:
+    def _stream_readable(self, stream: Stream) -> None:
+        if stream not in self._in:
+            self._in[stream], self._pointers[stream] = self._shared, self._single
+        self.readable(stream)
+
+    def _stream_ended(self, stream: Stream) -> None:
+        self._in.pop(stream, None)
+        self._pointers.pop(stream, None)
+        peer = self.agent.forget(stream.address)
+        if peer is not None:
+            peer.owner.socket = peer.owner.destination = None
+
+    def _one(self, socket: Carrier, slot: int, now: int, touched: dict[Router, None]) -> None:
         length = socket.lengths[slot]
         if length < 12:
             self._counters.drop("runt")
@@ -95,7 +126,7 @@ class Port:
             self._counters.drop(error.code)
 
     def _media(
-        self, socket: Socket, slot: int, length: int, address: bytes, now: int, touched: dict[Router, None]
+        self, socket: Carrier, slot: int, length: int, address: bytes, now: int, touched: dict[Router, None]
     ) -> None:
         peer = self.agent.by_address.get(address)
         if peer is None:
@@ -116,44 +147,88 @@ class Port:
         if transport.heard(now):
             self._came_back(transport)
         data = bytes(socket.incoming[start : start + size])
+        source = data[4:8] if is_rtcp else data[8:12]
+        if source not in transport.ssrcs and not transport.takes(source):
+            self._counters.drop("too_many_ssrcs")
+            return
+        budget = transport.budget
+        cost = (size << RTCP_WEIGHT if is_rtcp else size) + PACKET
+        budget.left -= cost
+        if budget.left < 0 and not budget.earns(cost, now):
+            self._counters.drop("flood")
+            return
         touched[transport.router] = None
         if is_rtcp:
             transport.router.receive_rtcp(transport.member, data, now)
         else:
-            transport.last_media_at = now
             transport.router.receive_rtp(transport.member, data, now)
 
-    def _stun(self, socket: Socket, data: bytes, address: bytes, now: int) -> None:
-        if address not in self.agent.by_address and not self._strangers.allow(address, now):
+    def _stun(self, socket: Carrier, data: bytes, address: bytes, now: int) -> None:
+        if address not in self.agent.by_address and not self._may_ask(data, address, now):
             self._counters.drop("rate_limited")
+            return
+        known = self.agent.by_address.get(address)
+        if known is not None and not known.owner.checks.allow(now):
+            self._counters.drop("stun_rate")
+            return
+        if stun.is_answer(data):
+            self._answered(stun.parse_answer(data), address, now)
+            return
+        if isinstance(socket, Stream) and (socket.closed or socket.leaving_at):
             return
         checked = self.agent.check(data, address)
         if checked is None:
             self._counters.drop("unknown_ufrag")
             return
         transport = checked.peer.owner
-        if checked.displaced is not None:
+        if isinstance(socket, Stream) and self.streams is not None:
+            self.streams.admit(socket)
+        if checked.displaced is not None and not checked.displaced.path:
             self.flush()
-            checked.displaced.owner.destination = None
+            checked.displaced.owner.socket = checked.displaced.owner.destination = None
         if checked.moved:
             self.flush()  # what is staged points at the destination that goes
             transport.socket, transport.destination = socket, Destination(address)
-        if transport.heard(now):
-            self._came_back(transport)
+        self._heard(transport, now)
         socket.send(checked.answer, address)
         transport.last_out_at = now
-        held = self._held.pop(address, None)
-        if held is not None and now - held[0] < HOLD_US and address in self.agent.by_address:
-            self._dtls(socket, held[1], address, now)
+        hello = self._held.take(address, now)
+        if hello is not None and address in self.agent.by_address:
+            self._dtls(socket, hello, address, now)
         elif transport.up and checked.moved:
             self._came_up(transport)
 
-    def _dtls(self, socket: Socket, data: bytes, address: bytes, now: int) -> None:
+    def _may_ask(self, data: bytes, address: bytes, now: int) -> bool:
+        return self._strangers.allow(address, now) or self.agent.knows(stun.names(data))
+
+    def _answered(self, answer: stun.BindingAnswer, address: bytes, now: int) -> None:
+        peer = self.agent.by_address.get(address)
+        if peer is None or not peer.owner.consent.answers(answer.transaction, address, now):
+            self._counters.drop("stun_not_asked")
+            return
+        if not peer.answered(answer):
+            raise BadPacket("stun_not_authentic")
+        self._heard(peer.owner, now)
+
+    def _heard(self, transport: Transport, now: int) -> None:
+        transport.consent.heard()
+        if transport.heard(now):
+            self._came_back(transport)
+
+    def _in_use(self, holder: Transport, address: bytes) -> bool:
+        """Who is up and was heard just now keeps its address, whoever else claims to be there."""
+        peer = holder.peer
+        return holder.up and peer is not None and peer.path == address and self._clock() - holder.last_in_at < QUIET_US
+
+    def _dtls(self, socket: Carrier, data: bytes, address: bytes, now: int) -> None:
         peer = self.agent.by_address.get(address)
         if peer is None:
             self._hold(data, address, now)
             return
         transport = peer.owner
+        if not transport.records.allow(now):
+            self._counters.drop("dtls_rate")
+            return
         was_up = transport.up
         lost = transport.datagram(data)
         for datagram in transport.dtls.take():
@@ -166,64 +241,109 @@ class Port:
             self._came_up(transport)
 
     def _hold(self, data: bytes, address: bytes, now: int) -> None:
-        if address in self._held or not self._strangers.allow(address, now) or data[0] != 22:
+        if data[0] != 22 or not self._strangers.allow(address, now) or not self._held.put(address, data, now):
             self._counters.drop("dtls_stranger")
-            return
-        if len(self._held) >= MAX_HELD:
-            del self._held[next(iter(self._held))]
-        self._held[address] = (now, data)
 
     # --- out ---
 
     def drain(self, router: Router, now: int) -> None:
         """Protect and stage everything the router has made."""
-        if router.rtp:
-            packets, router.rtp = router.rtp, []
-            self._drain_rtp(packets, now)
+        if router.full:
+            members, router.full = router.full, []
+            for member in members:
+                self._drain_rtp(member.tag, member.outbox, now)
+                member.outbox.clear()
         if router.rtcp:
             reports, router.rtcp = router.rtcp, []
             for member, data in reports:
                 self._send_rtcp(member.tag, data, now)
 
-    def _drain_rtp(self, packets: list[tuple[Place, bytes]], now: int) -> None:
-        """The hot loop: one turn per packet and receiver."""
-        protect, cell = srtp.protect_rtp, srtp.length_cell
-        pointers = self._pointers
-        for place, data in packets:
-            transport: Transport = place.member.tag
-            cipher, socket, destination = transport.outbound, transport.socket, transport.destination
-            length = len(data)
-            if cipher is None or socket is None or destination is None or length > MAX_OUT:
-                self._counters.drop("no_path")
-                continue
-            slot = socket.slot()
-            at = slot * SLOT
-            socket.outgoing[at : at + length] = data
-            cell[0] = length
-            if protect(cipher.context, pointers[socket][slot], cell):
-                self._counters.drop("srtp_out")
-                continue
-            transport.last_out_at = now
-            socket.stage(length + cipher.overhead, destination.pointer)
+    def _drain_rtp(self, transport: Transport, packets: list[bytes], now: int) -> None:
+        """The hot loop: everything of one wake-up for one receiver, side by side in memory, so that packets of one size
+        can leave as one message (UDP_SEGMENT)."""
+        cipher, socket, destination = transport.outbound, transport.socket, transport.destination
+        if cipher is None or socket is None or destination is None:
+            self._counters.drop("no_path", len(packets))
+            return
+        transport.last_out_at = now
+        protect, cell, context, overhead = srtp.protect_rtp, srtp.length_cell, cipher.context, cipher.overhead
+        arena, base = socket.outgoing, self._arena(socket)
+        for first in range(0, len(packets), RUN):
+            at = begun = socket.reserve(RUN * SLOT)
+            segment = 0
+            for data in packets[first : first + RUN]:
+                length = len(data)
+                if length > MAX_OUT:
+                    self._counters.drop("too_long")
+                    continue
+                arena[at : at + length] = data
+                cell[0] = length
+                if protect(context, base + at, cell):
+                    self._counters.drop("srtp_out")
+                    continue
+                length += overhead
+                if length != segment and at > begun:
+                    socket.commit(begun, at, segment, destination.pointer)
+                    begun = at
+                segment = length
+                at += length
+            if at > begun:
+                socket.commit(begun, at, segment, destination.pointer)
+
+    def _arena(self, socket: Carrier) -> Any:
+        return self._pointers[socket]
 
     def _send_rtcp(self, transport: Transport, data: bytes, now: int) -> None:
         cipher, socket, destination = transport.outbound, transport.socket, transport.destination
         if cipher is None or socket is None or destination is None or len(data) > MAX_OUT:
             self._counters.drop("no_path")
             return
-        slot = socket.slot()
-        at = slot * SLOT
+        at = socket.reserve(SLOT)
         socket.outgoing[at : at + len(data)] = data
-        size = cipher.protect_rtcp(self._pointers[socket][slot], len(data))
+        size = cipher.protect_rtcp(self._arena(socket) + at, len(data))
         if size < 0:
             self._counters.drop("srtp_out")
             return
         transport.last_out_at = now
-        socket.stage(size, destination.pointer)
+        socket.commit(at, at + size, size, destination.pointer)
 
     def flush(self) -> None:
         for socket in self.sockets:
             socket.flush()
+        if self.streams is not None and self.streams.dirty:
+            self.streams.flush()
+
+    def discard(self, transports: Iterable[Transport]) -> None:
+        """Throw away media that is queued for these: their routes have changed."""
+        for transport in transports:
+            if isinstance(transport.socket, Stream):
+                transport.socket.discard()
+
+    def tick(self, transports: Iterable[Transport], now: int) -> None:
+        """Every 20 ms: DTLS flights that are due, questions to the silent, and strangers whose time is over."""
+        self.handshakes(transports)
+        for transport in transports:
+            if transport.up and transport.consent.due(now, transport.last_in_at, told=transport.silent):
+                self._ask(transport, now)
+        self._held.expire(now)
+        if self.streams is not None:
+            self.streams.tick(now, self.agent.by_address.__contains__)
+        self.flush()
+
+    def _ask(self, transport: Transport, now: int) -> None:
+        peer, socket = transport.peer, transport.socket
+        if peer is None or socket is None or not peer.path:
+            return
+        if now - transport.last_in_at >= consent.EXPIRES_US:
+            peer.path = b""
+            transport.socket = transport.destination = None
+            return
+        transaction = self._random(12)
+        question = peer.question(transaction)
+        if question is not None:
+            transport.consent.asked(transaction, peer.path, now)
+            socket.send(question, peer.path)
+            transport.last_out_at = now
 
     def handshakes(self, transports: Iterable[Transport]) -> None:
         """Retransmit DTLS flights that are due."""
@@ -240,16 +360,25 @@ class Port:
         peer, socket = transport.peer, transport.socket
         if peer is None:
             return
+        now = self._clock()
         if socket is not None and peer.path:
             for datagram in transport.dtls.take():
                 socket.send(datagram, peer.path)
-                transport.last_out_at = self._clock()
+                transport.last_out_at = now
         self.flush()
+        addresses = list(peer.addresses)
         self.agent.remove(peer)
-        transport.destination = None
+        transport.socket = transport.destination = None
         transport.inbound = transport.outbound = None
         transport.up = False
+        if self.streams is not None:
+            for address in addresses:
+                stream = self.streams.find(address)
+                if stream is not None:
+                    self.streams.leave(stream, now)
 
     def close(self) -> None:
         for socket in self.sockets:
             socket.close()
+        if self.streams is not None:
+            self.streams.close()

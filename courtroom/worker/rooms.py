@@ -44,7 +44,7 @@ class Rooms:
         addresses: tuple[str, ...],
     ) -> None:
         self.counters = Counters()
-        self.port = Port(clock, self.counters, self._came_up, self._came_back, self._lost)
+        self.port = Port(clock, random, self.counters, self._came_up, self._came_back, self._lost)
         self.media_port = 0
         self.transports: dict[str, Transport] = {}
         self._rooms: dict[str, Router] = {}
@@ -182,6 +182,7 @@ class Rooms:
         ]
         now = self._clock()
         router.set_routes(message.revision, routes, captures, now)
+        self.port.discard(member.tag for member in router.members.values())
         self.pump(router, now)
 
     # --- what happens ---
@@ -240,8 +241,7 @@ class Rooms:
         now = self._clock()
         for router in self._rooms.values():
             self.pump(router, now)
-        self.port.handshakes(self.transports.values())
-        self.port.flush()
+        self.port.tick(self.transports.values(), now)
         for transport in list(self.transports.values()):
             if transport.falls_silent(now):
                 self._changed(transport, "silent", now)

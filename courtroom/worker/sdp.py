@@ -5,8 +5,8 @@ Rules
   and header extension ids are the same for everybody, so that nothing is translated on the way through.
 * ``a=setup:actpass`` as RFC 8842 5.2 demands of an offer; browsers choose ``active``, and an answer that does not is
   refused, so the server always is the passive side.
-* Publishing lines ask for transport-cc; places ask for REMB with abs-send-time, because that block of header extension
-  is the same bytes for every receiver of a wake-up; transport-cc needs a number of its own per packet and receiver.
+* Both directions speak transport-cc; places also take REMB (with abs-send-time) from those who know nothing better.
+* Sound is offered as RED first: whoever understands it sends each packet twice, and single losses leave no hole.
 * An answer is read line by line with bounds; whatever does not fit is ``Refused("bad_sdp")``, never another exception.
 
 Our own reader and not aiortc's ``SessionDescription.parse``: that one does not know ``rid`` and ``simulcast``, raises
@@ -22,12 +22,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from courtroom.errors import Refused
-from courtroom.sfu.kinds import CODECS, EXTENSIONS, Codec, Kind
+from courtroom.sfu.kinds import CODECS, EXTENSIONS, OPUS, RED, Codec, Kind
 from courtroom.worker.ice import Credentials
 
 MAX_SIZE: Final = 64 * 1024
 MAX_LINES: Final = 4000
 MAX_LINE: Final = 2048
+MIN_PASSWORD: Final = 22  # RFC 8839 5.4
 
 MIDS: Final[dict[Kind, str]] = {
     Kind.MICROPHONE: "mic",
@@ -35,6 +36,8 @@ MIDS: Final[dict[Kind, str]] = {
     Kind.SCREEN: "scr",
     Kind.SCREEN_SOUND: "scs",
 }
+_TCP_TYPE: Final = 90  # type preference below UDP's 126 and above that of a relay
+_PASSIVE: Final = 4  # direction preference
 _LAYERS: Final = ("l", "h")
 
 
@@ -80,8 +83,9 @@ def write(offer: Offer) -> str:
     for i, place in enumerate(offer.places):
         sections.append(_place(i, "audio", place))
         sections.append(_place(i, "video", place))
-    for section in sections:
-        lines += [section[0], "c=IN IP4 0.0.0.0", *_transport(offer), *section[1:]]
+    for i, section in enumerate(sections):
+        lines += [section[0], "c=IN IP4 0.0.0.0", *_transport(offer), *(_over_tcp(offer) if i == 0 else ())]
+        lines += ["a=end-of-candidates", *section[1:]]
     return "\r\n".join(lines) + "\r\n"
 
 
@@ -98,7 +102,17 @@ def _transport(offer: Offer) -> list[str]:
     for i, address in enumerate(sorted(offer.addresses, key=_is_ipv6)):
         priority = (126 << 24) | ((65535 - i) << 8) | 255
         lines.append(f"a=candidate:{i + 1} 1 udp {priority} {address} {offer.port} typ host")
-    return [*lines, "a=end-of-candidates"]
+    return lines
+
+
+def _over_tcp(offer: Offer) -> list[str]:
+    """Passive candidates, in the first section alone: who knows them knows BUNDLE (RFC 6544 4.2, 4.5)."""
+    lines = []
+    for i, address in enumerate(sorted(offer.addresses, key=_is_ipv6)):
+        priority = (_TCP_TYPE << 24) | ((_PASSIVE << 13 | (8191 - i)) << 8) | 255
+        foundation = len(offer.addresses) + i + 1
+        lines.append(f"a=candidate:{foundation} 1 tcp {priority} {address} {offer.port} typ host tcptype passive")
+    return lines
 
 
 def _is_ipv6(address: str) -> bool:
@@ -123,14 +137,13 @@ def _publishing(kind: Kind) -> list[str]:
 
 def _place(number: int, media: str, place: PlaceIds) -> list[str]:
     letter = media[0]
-    extension = EXTENSIONS["abs_send_time"]
     lines = [
         _media(media),
         f"a=mid:{letter}{number}",
         "a=sendonly",
-        f"a=extmap:{extension.id} {extension.uri}",
+        *(f"a=extmap:{EXTENSIONS[name].id} {EXTENSIONS[name].uri}" for name in ("abs_send_time", "transport_cc")),
         f"a=msid:p{number} p{number}{letter}",
-        *_codecs(media, ("goog-remb",) if media == "video" else ()),
+        *_codecs(media, ("transport-cc", "goog-remb") if media == "video" else ("transport-cc",)),
     ]
     ssrcs = [place.audio] if media == "audio" else [place.video, place.retransmission]
     if len(ssrcs) == 2:
@@ -142,6 +155,8 @@ def _place(number: int, media: str, place: PlaceIds) -> list[str]:
 
 def _media(media: str) -> str:
     types = [str(number) for codec in CODECS if codec.media == media for number in codec.payload_types]
+    if media == "audio":
+        types.insert(0, str(RED))
     return f"m={media} 9 UDP/TLS/RTP/SAVPF " + " ".join(types)
 
 
@@ -157,10 +172,12 @@ def _codec(codec: Codec, feedback: tuple[str, ...]) -> list[str]:
     number = codec.payload_type
     channels = "/2" if codec.media == "audio" else ""
     lines = [f"a=rtpmap:{number} {codec.sdp_name}/{codec.clock_rate}{channels}"]
+    if codec is OPUS:
+        lines.append(f"a=rtpmap:{RED} red/{codec.clock_rate}{channels}")
+        lines.append(f"a=fmtp:{RED} {number}/{number}")
     if codec.parameters:
         lines.append(f"a=fmtp:{number} {codec.parameters}")
-    if codec.media == "video":
-        feedback = ("nack", "nack pli", "ccm fir", *feedback)
+    feedback = ("nack", "nack pli", "ccm fir", *feedback) if codec.media == "video" else ("nack", *feedback)
     lines += [f"a=rtcp-fb:{number} {word}" for word in feedback]
     if codec.retransmission:
         lines.append(f"a=rtpmap:{codec.retransmission} rtx/{codec.clock_rate}")
@@ -197,6 +214,7 @@ class Section:
 class Answer:
     fingerprint: str
     ufrag: str
+    password: str
     sections: tuple[Section, ...]
 
 
@@ -204,6 +222,7 @@ class _Reader:
     def __init__(self) -> None:
         self.fingerprint = ""
         self.ufrag = ""
+        self.password = ""
         self.sections: list[Section] = []
         self._codecs: dict[int, str] = {}
 
@@ -227,6 +246,8 @@ class _Reader:
                     self._same("fingerprint", text.upper())
             case "ice-ufrag":
                 self._same("ufrag", value)
+            case "ice-pwd":
+                self._same("password", value)
             case "setup":
                 if value != "active":
                     raise ValueError("setup")
@@ -278,7 +299,9 @@ def read(text: str, mids: list[str]) -> Answer:
         raise Refused("bad_sdp") from error
     if [section.mid for section in reader.sections] != mids or not reader.ufrag or len(reader.fingerprint) != 95:
         raise Refused("bad_sdp")
+    if len(reader.password) < MIN_PASSWORD:
+        raise Refused("bad_sdp")
     for section in reader.sections:
         if section.media != ("audio" if section.mid[0] == "a" or section.mid in ("mic", "scs") else "video"):
             raise Refused("bad_sdp")
-    return Answer(reader.fingerprint, reader.ufrag, tuple(reader.sections))
+    return Answer(reader.fingerprint, reader.ufrag, reader.password, tuple(reader.sections))

@@ -4,6 +4,7 @@ Rules
 * A ``Cipher`` works in place on memory the caller owns; ``pointers`` turns one buffer into slots once, at start.
   pylibsrtp's public ``Session`` copies each packet twice and allocates; that doubles the price of forwarding.
 * Return values: the new length, or a negative libsrtp status. Nothing is raised on the packet path.
+* libsrtp keeps state for every SSRC that was ever authentic; ``forget`` takes one out again, the bound is the caller's.
 * Private names used: ``pylibsrtp._binding.ffi``, ``.lib.srtp_protect``, ``.srtp_unprotect``, ``.srtp_protect_rtcp``,
   ``.srtp_unprotect_rtcp``, ``Session._srtp``. Pinned in pyproject and by tests/contract/test_private_names.py.
 
@@ -12,11 +13,12 @@ RFC 3711 (SRTP), RFC 7714 (AES-GCM), RFC 5764 4.2 (keys out of DTLS).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pylibsrtp import Policy, Session
+from pylibsrtp import Error, Policy, Session
 from pylibsrtp._binding import ffi, lib
 
 from courtroom.errors import BadPacket
@@ -78,6 +80,11 @@ def pointers(memory: bytearray, size: int) -> list[Any]:
     return owners
 
 
+def pointer(memory: bytearray) -> Any:
+    """A pointer to the beginning of a buffer, which it keeps alive; add octets to it to get further."""
+    return ffi.from_buffer("char[]", memory, require_writable=True)
+
+
 # For the hot loop of ``port``, which saves one call a packet: protect_rtp(context, pointer, length_cell) → 0 is good.
 protect_rtp: Callable[[Any, Any, Any], int] = lib.srtp_protect
 length_cell: Any = ffi.new("int *")
@@ -96,8 +103,8 @@ class Cipher:
             srtp_profile=profile.policy,
         )
         policy.window_size = REPLAY_WINDOW
-        # A repeat we send is a bug of ours that libsrtp should report, so repeats stay forbidden.
-        policy.allow_repeat_tx = False
+        # lost sound is sent again octet by octet (sfu.consumer): the same packet under the same nonce tells nobody more
+        policy.allow_repeat_tx = not inbound
         self._session = Session(policy)
         self.context: Any = self._session._srtp[0]
         self.overhead = profile.tag
@@ -126,3 +133,8 @@ class Cipher:
         size[0] = length
         status = lib.srtp_unprotect_rtcp(self.context, pointer, size)
         return -status if status else int(size[0])
+
+    def forget(self, ssrc: bytes) -> None:
+        """Drop the state of one SSRC, four octets as on the wire."""
+        with contextlib.suppress(Error):  # it had none
+            self._session.remove_stream(int.from_bytes(ssrc, "big"))

@@ -3,8 +3,10 @@
 Rules
 * ``up`` only when a check passed, DTLS is done, and the peer's certificate is the one its answer named. Before that not
   one RTP packet is taken or sent.
-* Silence is the absence of authenticated packets: ``QUIET_US`` for a peer that sends media, ``IDLE_US`` for one that
-  only answers for itself (Chromium checks a settled path every 2.5 s, so less would report every silent listener).
+* Silence is the absence of authenticated packets for ``QUIET_US``: a little less than the two seconds within which an
+  absence has to be known, since it is looked for every 20 ms and has a way to go. Who says nothing by itself is asked
+  (``consent``).
+* Bounds: ``MAX_SSRCS`` incoming SSRCs, ``CHECKS`` and ``RECORDS`` a second, and ``limits.Budget`` for media.
 * A handshake that a stranger's or a broken datagram has ruined begins anew, ``MAX_HANDSHAKES`` times.
 
 RFC 8122 (fingerprints), RFC 5764 (DTLS-SRTP).
@@ -17,15 +19,20 @@ from typing import Any, Final
 
 from courtroom.sfu.router import Member, Router
 from courtroom.worker import srtp
+from courtroom.worker.consent import Consent
 from courtroom.worker.datagrams import Destination, Socket
 from courtroom.worker.dtls import Dtls, Identity, State
 from courtroom.worker.ice import Peer
+from courtroom.worker.limits import Bucket, Budget
 from courtroom.worker.sdp import Answer, Offer
+from courtroom.worker.stream import Stream
 
-QUIET_US: Final = 2_000_000
-IDLE_US: Final = 6_000_000
+QUIET_US: Final = 1_900_000
 CONNECT_US: Final = 30_000_000
 MAX_HANDSHAKES: Final = 5
+MAX_SSRCS: Final = 64
+CHECKS: Final = 1000  # a second from an admitted address; a browser sends fifty at most
+RECORDS: Final = 500
 
 
 @dataclass(slots=True)
@@ -37,8 +44,9 @@ class Lost:
 
 class Transport:
     __slots__ = (
-        "_handshakes", "_identity", "answer", "destination", "dtls", "inbound", "last_in_at", "last_media_at",
-        "last_out_at", "member", "name", "offer", "opened_at", "outbound", "peer", "router", "silent", "socket", "up",
+        "_handshakes", "_identity", "answer", "budget", "checks", "consent", "destination", "dtls", "inbound",
+        "last_in_at", "last_out_at", "member", "name", "offer", "opened_at", "outbound", "peer", "records", "router",
+        "silent", "socket", "ssrcs", "up",
     )  # fmt: skip
 
     def __init__(self, name: str, router: Router, member: Member, offer: Offer, own: Identity, now: int) -> None:
@@ -48,17 +56,31 @@ class Transport:
         self.offer = offer
         self.opened_at = now
         self.peer: Peer[Transport] | None = None
-        self.socket: Socket | None = None
+        self.socket: Socket | Stream | None = None
         self.destination: Destination | None = None
         self.answer: Answer | None = None
         self.inbound: srtp.Cipher | None = None
         self.outbound: srtp.Cipher | None = None
         self.up = False
         self.silent = False
-        self.last_in_at = self.last_media_at = self.last_out_at = 0
+        self.last_in_at = self.last_out_at = 0
+        self.consent = Consent()
         self._identity = own
         self._handshakes = 1
         self.dtls = Dtls(own)
+        self.ssrcs: set[bytes] = set()
+        self.budget = Budget()
+        self.checks = Bucket(CHECKS, CHECKS)
+        self.records = Bucket(RECORDS, RECORDS)
+
+    def takes(self, ssrc: bytes) -> bool:
+        """An authenticated packet has an SSRC that is new: remember it, or have it forgotten by libsrtp again."""
+        if len(self.ssrcs) < MAX_SSRCS:
+            self.ssrcs.add(ssrc)
+            return True
+        assert self.inbound is not None
+        self.inbound.forget(ssrc)
+        return False
 
     def datagram(self, data: bytes) -> Lost | None:
         """One DTLS datagram from an admitted address."""
@@ -68,6 +90,8 @@ class Transport:
     def accept(self, answer: Answer) -> Lost | None:
         """The client's answer; DTLS may have been faster."""
         self.answer = answer
+        if self.peer is not None:
+            self.peer.learn(answer.ufrag, answer.password)
         return self._follow()
 
     def _follow(self) -> Lost | None:
@@ -105,10 +129,7 @@ class Transport:
 
     def falls_silent(self, now: int) -> bool:
         """True once, when nothing valid has come for too long."""
-        if not self.up or self.silent:
-            return False
-        sends_media = self.last_in_at - self.last_media_at < QUIET_US
-        if now - self.last_in_at < (QUIET_US if sends_media else IDLE_US):
+        if not self.up or self.silent or now - self.last_in_at < QUIET_US:
             return False
         self.silent = True
         return True

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 UDP = 17
+ETH_P_IP = 0x0800
 ETH_P_ALL = 3
 PACKET_OUTGOING = 4
 
@@ -32,7 +33,8 @@ def available() -> str:
     return ""
 
 
-def _ip(*words: str) -> None:
+def ip(*words: str) -> None:
+    """One command of iproute2; raises if it is refused."""
     subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
@@ -54,10 +56,10 @@ class Host:
 
     def down(self) -> None:
         """The cable is pulled."""
-        _ip("link", "set", self.link, "down")
+        ip("link", "set", self.link, "down")
 
     def up(self) -> None:
-        _ip("link", "set", self.link, "up")
+        ip("link", "set", self.link, "up")
 
 
 @contextlib.contextmanager
@@ -67,30 +69,33 @@ def host() -> Iterator[Host]:
     net = f"10.{80 + secrets.randbelow(100)}.{secrets.randbelow(250)}"
     one = Host(f"court-{tag}", f"ct{tag}", f"{net}.1", f"{net}.2")
     inner = f"cp{tag}"
-    _ip("netns", "add", one.name)
+    ip("netns", "add", one.name)
     try:
-        _ip("link", "add", one.link, "type", "veth", "peer", "name", inner)
-        _ip("link", "set", inner, "netns", one.name)
-        _ip("addr", "add", f"{one.near}/30", "dev", one.link)
-        _ip("link", "set", one.link, "up")
-        _ip("-n", one.name, "addr", "add", f"{one.far}/30", "dev", inner)
-        _ip("-n", one.name, "link", "set", inner, "up")
-        _ip("-n", one.name, "link", "set", "lo", "up")
+        ip("link", "add", one.link, "type", "veth", "peer", "name", inner)
+        ip("link", "set", inner, "netns", one.name)
+        ip("addr", "add", f"{one.near}/30", "dev", one.link)
+        ip("link", "set", one.link, "up")
+        ip("-n", one.name, "addr", "add", f"{one.far}/30", "dev", inner)
+        ip("-n", one.name, "link", "set", inner, "up")
+        ip("-n", one.name, "link", "set", "lo", "up")
         yield one
     finally:
-        _ip("netns", "del", one.name)
+        ip("netns", "del", one.name)
 
 
 @dataclass
 class Sniffer:
-    """Every UDP datagram that leaves through a link, by source port: ``(time.monotonic(), bytes)``."""
+    """Every UDP datagram (IPv4) that leaves through a link, by source port: ``(time.monotonic(), bytes)``.
+
+    Reads from the IP header on, so a link with or without Ethernet is alike.
+    """
 
     link: str
     sent: dict[int, list[tuple[float, int]]] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Sniffer:
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
         self._socket.bind((self.link, ETH_P_ALL))
         self._socket.settimeout(0.2)
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -109,12 +114,11 @@ class Sniffer:
     def _listen(self) -> None:
         while not self._stop.is_set():
             try:
-                frame, (_name, _protocol, kind, *_rest) = self._socket.recvfrom(65536)
+                packet, (_name, protocol, kind, *_rest) = self._socket.recvfrom(65536)
             except TimeoutError:
                 continue
             at = time.monotonic()
-            if kind != PACKET_OUTGOING or len(frame) < 42 or frame[12:14] != b"\x08\x00" or frame[23] != UDP:
+            if kind != PACKET_OUTGOING or protocol != ETH_P_IP or len(packet) < 28 or packet[9] != UDP:
                 continue
-            header = 14 + (frame[14] & 15) * 4
-            (port,) = struct.unpack_from("!H", frame, header)
-            self.sent.setdefault(port, []).append((at, len(frame)))
+            (port,) = struct.unpack_from("!H", packet, (packet[0] & 15) * 4)
+            self.sent.setdefault(port, []).append((at, len(packet)))

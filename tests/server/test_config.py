@@ -48,6 +48,11 @@ def test_a_host_for_everybody_tells_browsers_the_machines_addresses() -> None:
         ("staff_token", "with a space in it"),
         ("redis_url", "redis://x"), ("database_url", "postgresql://x"), ("host", "a b"), ("host", ""),
         ("font", "/none"),
+        ("turn_url", ("relay.example",)), ("turn_url", ("stun:relay.example",)), ("turn_url", ("turn:a b",)),
+        ("turn_url", ("turn:relay.example:70000",)), ("turn_url", ("turns:relay.example?transport=udp",)),
+        ("turn_url", ("turn:relay.example?transport=tls",)), ("turn_secret", "short"),
+        ("turn_secret", "with a space in it"),
+        ("turn_secret_file", "/none"),
         ("proxy", ("10.0.0.0/8",)), ("allow_unchecked", "perhaps"),
     ],
 )  # fmt: skip
@@ -61,13 +66,30 @@ def test_a_wrong_setting_stops_the_start_with_a_sentence(name: str, value: objec
     option = "--" + name.replace("_", "-")
     for lang in LANGUAGES:
         assert option in wrong.value.sentence(lang)
-    if name == "staff_token":
+    if name in ("staff_token", "turn_secret"):
         assert str(value) not in str(wrong.value)
 
 
-def test_no_setting_shows_the_staff_token() -> None:
-    settings = load({"staff_token": "a-very-secret-token"}, {})
-    assert "a-very-secret-token" not in repr(settings)
+def test_no_setting_shows_the_secrets() -> None:
+    settings = load({"staff_token": "a-very-secret-token", "turn_secret": "a-very-secret-word"}, {})
+    assert "a-very-secret" not in repr(settings)
+
+
+def test_relays_come_with_their_secret_from_the_environment_or_a_file(tmp_path: Path) -> None:
+    urls = ("turn:Relay.example:3478?transport=udp", "turns:[2001:db8::1]:5349", "turn:192.0.2.1")
+    environ = {"COURTROOM_TURN_SECRET": "a-very-secret-word", "COURTROOM_TURN_URL": ", ".join(urls)}
+    settings = load({}, environ)
+    assert settings.turn_urls == tuple(url.lower() for url in urls)
+    assert settings.turn_secret == "a-very-secret-word"
+    file = tmp_path / "secret"
+    file.write_text("another-very-secret-word\n", encoding="ascii")
+    assert load({"turn_secret_file": str(file)}, environ).turn_secret == "another-very-secret-word"
+    with pytest.raises(SettingsError, match="turn-secret"):
+        load({"turn_url": urls}, {})
+    file.write_text("short\n", encoding="ascii")
+    with pytest.raises(SettingsError) as wrong:
+        load({"turn_secret_file": str(file)}, {})
+    assert "short" not in str(wrong.value)
 
 
 def test_every_setting_has_one_option_and_one_variable() -> None:

@@ -50,8 +50,11 @@ class Room:
         return self.rtp()
 
     def rtp(self) -> list[tuple[str, bytes]]:
-        packets, self.router.rtp = self.router.rtp, []
-        return [(place.member.name, data) for place, data in packets]
+        members, self.router.full = self.router.full, []
+        packets = [(member.name, data) for member in members for data in member.outbox]
+        for member in members:
+            member.outbox.clear()
+        return packets
 
     def rtcp(self) -> list[tuple[str, rtcp.Report]]:
         messages, self.router.rtcp = self.router.rtcp, []

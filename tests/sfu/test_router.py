@@ -58,8 +58,9 @@ def test_outgoing_packets_carry_the_places_numbers_and_no_mid() -> None:
     ]
     assert (numbers[2][1] - numbers[0][1]) & 0xFFFFFFFF == 6000
     assert [n[3] for n in numbers] == [wire.fields(packet)[3] for packet in sent]
-    for data in got:  # one extension, abs-send-time, and nothing of the sender's
-        assert data[12:17] == b"\xbe\xde\x00\x01\x22"
+    for number, data in enumerate(got):  # abs-send-time and the transport-wide number, nothing of the sender's
+        assert data[12:17] == b"\xbe\xde\x00\x02\x22"
+        assert data[20:24] == bytes((0x31, 0, number, 0))
 
 
 def test_fast_path_writes_what_the_plain_one_writes() -> None:
@@ -72,7 +73,7 @@ def test_fast_path_writes_what_the_plain_one_writes() -> None:
         place, layer = clerk.video[0], judge.streams[11]
         assert layer.newest is not None
         when = int.from_bytes(data[16:20], "big")
-        assert data == place.write(layer.newest, when)
+        assert data == place.write(layer.newest, when, int.from_bytes(data[21:23], "big"))
 
 
 def test_source_change_looks_like_one_sender() -> None:
@@ -556,7 +557,7 @@ def test_no_set_of_routes_lets_a_packet_to_somebody_outside_it() -> None:
         for name, media in plis(room):
             cameras[name].key = cameras[name].key or cameras[name].ssrc == media
         for to, data in room.rtp():
-            source = owner[data[-5:]]
+            source = owner[wire.fields(data)[3][-5:]]
             assert (to, source) in allowed
             sequence, _, ssrc, _ = wire.fields(data)
             sent.append((to, sequence, ssrc))

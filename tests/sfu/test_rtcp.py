@@ -8,7 +8,7 @@ from aiortc.rtp import RtcpPacket, RtcpPsfbPacket, RtcpRrPacket, RtcpRtpfbPacket
 
 from courtroom.errors import BadPacket
 from courtroom.sfu import rtcp
-from courtroom.sfu.bandwidth import MAX_PENDING, MAX_STATUS, Arrivals, Downlink
+from courtroom.sfu.bandwidth import MAX_PENDING, MAX_STATUS, Arrivals
 from courtroom.sfu.rtcp import Block, Nack, Pli, ReceiverReport, Remb, SenderReport
 
 
@@ -162,31 +162,32 @@ def test_wild_numbers_cost_one_message_each_and_no_more() -> None:
             assert len(message) < 1500
 
 
-def test_bad_line_gets_small_layers_and_tries_again_ever_more_rarely() -> None:
-    line = Downlink()
-    now = 0
-    waits = []
-    for _ in range(4):
-        while line.full:
-            now += 500_000
-            line.loss(100, now)
-        fell = now
-        line.loss(0, now)
-        while not line.full:
-            now += 500_000
-            line.tick(now)
-        waits.append(now - fell)
-    assert waits == [10_000_000, 20_000_000, 40_000_000, 80_000_000]
+def test_feedback_is_read_as_it_was_written() -> None:
+    dice = random.Random(5)
+    ours = Arrivals()
+    came: dict[int, int] = {}
+    now = 1_000_000_000
+    for number in range(65_400, 65_800):
+        now += dice.choice((0, 250, 1_000, 40_000))
+        if dice.random() < 0.8:
+            came[number] = now
+            ours.note(number & 0xFFFF, now)
+    read: dict[int, int] = {}
+    for message in ours.feedback(1, 2, now + 1_000_000):
+        (report,) = rtcp.parse(message)
+        assert isinstance(report, rtcp.Arrivals)
+        first = report.first if report.first > 65_000 else report.first + 65_536
+        read |= {first + i: at for i, at in enumerate(report.times) if at >= 0}
+    assert read.keys() == came.keys()
+    assert all(abs((read[n] - read[65_400 + min(read) - 65_400]) - (came[n] - came[min(came)])) < 500 for n in read)
 
 
-def test_estimate_counts_only_beside_a_stream_worth_estimating() -> None:
-    line = Downlink()
-    for now in range(0, 20_000_000, 500_000):
-        line.remb(13_000, 54_000, now)
-    assert line.full, "what Chromium says of a still picture"
-    for now in range(20_000_000, 22_000_000, 500_000):
-        line.remb(500_000, 1_500_000, now)
-        line.loss(0, now)
-    assert line.full, "not at the first word"
-    line.remb(500_000, 1_500_000, 22_100_000)
-    assert not line.full
+def test_feedback_of_nonsense_is_refused() -> None:
+    head = bytes((0x8F, 205))
+    for body in (
+        b"\0" * 8 + b"\0\1\xff\xff" + b"\0\0\0\0",  # more statuses than anybody sends
+        b"\0" * 8 + b"\0\1\0\5" + b"\0\0\0\0" + b"\0\0\0\0",  # a run of none
+        b"\0" * 8 + b"\0\1\0\5" + b"\0\0\0\0" + b"\x20\5\1\1",  # fewer steps than packets
+    ):
+        with pytest.raises(BadPacket):
+            rtcp.parse(head + (len(body) // 4).to_bytes(2, "big") + body)

@@ -41,12 +41,13 @@ def rtx(sequence: int, timestamp: int, ssrc: int, original: int, payload: bytes,
 
 
 def fields(packet: bytes) -> tuple[int, int, int, bytes]:
-    """(sequence, timestamp, ssrc, payload) of a packet, extensions skipped."""
+    """(sequence, timestamp, ssrc, payload) of a packet, extensions and padding skipped."""
     _, _, sequence, timestamp, ssrc = struct.unpack_from(">BBHII", packet)
     start = 12
     if packet[0] & 0x10:
         start += 4 + 4 * struct.unpack_from(">H", packet, 14)[0]
-    return sequence, timestamp, ssrc, packet[start:]
+    end = len(packet) - (packet[-1] if packet[0] & 0x20 else 0)
+    return sequence, timestamp, ssrc, packet[start:end]
 
 
 def vp8_numbers(payload: bytes) -> tuple[int, int]:

@@ -76,6 +76,7 @@ class Client:
         self._ssl.set_ciphertext_mtu(1200)
         self.up: Session | None = None
         self.down: Session | None = None
+        self.between_flights: Callable[[], object] = lambda: None  # before each flight of the handshake but the first
         self._news = asyncio.Event()
         asyncio.get_running_loop().add_reader(self.sock, self._readable)
 
@@ -144,6 +145,21 @@ class Client:
             for datagram in dtls._datagrams(self._ssl.bio_read(65536)):
                 self.send(datagram)
 
+    def hello(self) -> bytes:
+        """The ClientHello that ``handshake`` would begin with, not sent."""
+        with contextlib.suppress(SSL.WantReadError):
+            self._ssl.do_handshake()
+        return self._ssl.bio_read(65536)
+
+    async def _more(self) -> bool:
+        """Whether something came before the last flight has to be sent again."""
+        try:
+            async with asyncio.timeout(self._ssl.DTLSv1_get_timeout()):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        return True
+
     async def handshake(self) -> None:
         seen = len(self.datagrams)
         async with asyncio.timeout(5):
@@ -153,8 +169,10 @@ class Client:
                 except SSL.WantReadError:
                     self._flush()
                     self._news.clear()
-                    if seen == len(self.datagrams):
-                        await self._news.wait()
+                    if seen == len(self.datagrams) and not await self._more():
+                        self._ssl.DTLSv1_handle_timeout()
+                        continue
+                    self.between_flights()
                     for data in self.datagrams[seen:]:
                         seen += 1
                         if 20 <= data[0] <= 63:

@@ -56,12 +56,44 @@ def test_everything_staged_leaves_with_the_flush(pair: tuple[Socket, socket.sock
             ours.send(b"%d" % i, raw)
         else:
             data = b"%d" % i
-            at = ours.slot() * SLOT
+            at = ours.reserve(len(data))
             ours.outgoing[at : at + len(data)] = data
-            ours.stage(len(data), pinned.pointer)
+            ours.commit(at, at + len(data), len(data), pinned.pointer)
     ours.flush()
     assert [other.recv(100) for _ in range(OUT_SLOTS + 3)] == [b"%d" % i for i in range(OUT_SLOTS + 3)]
     assert (ours.counters.packets_out, ours.counters.unsent) == (OUT_SLOTS + 3, 0)
+
+
+@pytest.mark.parametrize("cut", [True, False], ids=["by the kernel", "one by one"])
+def test_packets_of_one_size_side_by_side_leave_as_single_datagrams(
+    pair: tuple[Socket, socket.socket], cut: bool
+) -> None:
+    ours, other = pair
+    ours._segments = ours._segments and cut
+    pinned = Destination(datagrams.pack_address(other.getsockname()))
+    sent = [bytes([i]) * 1100 for i in range(9)] + [b"short"]
+    at = begun = ours.reserve(20_000)
+    for data in sent:
+        ours.outgoing[at : at + len(data)] = data
+        at += len(data)
+    ours.commit(begun, begun + 9 * 1100, 1100, pinned.pointer)
+    ours.commit(begun + 9 * 1100, at, 5, pinned.pointer)
+    ours.flush()
+    assert [other.recv(2000) for _ in sent] == sent
+    assert (ours.counters.packets_out, ours.counters.unsent) == (10, 0)
+
+
+def test_device_that_cannot_cut_gets_the_packets_one_by_one(pair: tuple[Socket, socket.socket]) -> None:
+    ours, other = pair
+    pinned = Destination(datagrams.pack_address(other.getsockname()))
+    at = ours.reserve(100)
+    ours.outgoing[at : at + 20] = b"a" * 10 + b"b" * 10
+    ours.commit(at, at + 20, 10, pinned.pointer)
+    ours.sock.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)  # without checksums the kernel refuses to cut
+    ours.flush()
+    assert [other.recv(100), other.recv(100)] == [b"a" * 10, b"b" * 10]
+    assert not ours._segments
+    assert ours.counters.unsent == 0
 
 
 def test_one_unreachable_address_does_not_hold_up_the_others(pair: tuple[Socket, socket.socket]) -> None:
@@ -84,6 +116,9 @@ def test_address_that_is_not_ours_gets_the_wildcard() -> None:
         datagrams.bind_all(["127.0.0.1"], socks[1].getsockname()[1])
     for sock in socks:
         sock.close()
+
+
+SO_NO_CHECK = 11
 
 
 class Browser:

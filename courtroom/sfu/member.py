@@ -1,0 +1,85 @@
+"""One transport in a room, as the media engine sees it: its places, what it sends, its clock and its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from courtroom.sfu.bandwidth import Arrivals
+from courtroom.sfu.consumer import Place
+from courtroom.sfu.downlink import Downlink
+from courtroom.sfu.kinds import BY_PAYLOAD_TYPE, RED, Kind
+from courtroom.sfu.pacer import Pacer
+from courtroom.sfu.producer import Layer, Producer, Source
+from courtroom.sfu.stats import RoundTrip
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceSsrcs:
+    audio: int
+    video: int
+    retransmission: int
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What an answer says about one SSRC: which kind it carries; ``repairs`` is the SSRC it is RTX of, 0 for media."""
+
+    kind: Kind
+    repairs: int = 0
+
+
+@dataclass(slots=True)
+class Counters:
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def drop(self, why: str, count: int = 1) -> None:
+        self.dropped[why] = self.dropped.get(why, 0) + count
+
+
+class Member:
+    """``tag`` is whatever the caller wants to find again beside outgoing packets."""
+
+    __slots__ = (
+        "arrivals", "audio", "connected", "declared", "downlink", "lossy_at", "mids", "name", "outbox",
+        "pacer", "padded_at", "padded_number", "producers", "receives", "redundancy", "repairs", "report_at",
+        "round_trip", "sending", "sent_octets", "sound", "source", "streams", "tag", "video",
+    )  # fmt: skip
+
+    def __init__(self, name: str, tag: Any, mids: dict[bytes, Kind]) -> None:
+        self.name = name
+        self.outbox: list[bytes] = []  # RTP to be sent; one list for ever, places hold it too
+        self.tag: Any = tag
+        self.mids = mids
+        self.connected = False
+        self.audio: list[Place] = []
+        self.video: list[Place] = []
+        self.producers: dict[Kind, Producer] = {}
+        self.streams: dict[int, Layer] = {}
+        self.repairs: dict[int, Layer] = {}
+        self.declared: dict[int, Declared] = {}
+        self.receives: frozenset[int] = frozenset(BY_PAYLOAD_TYPE)
+        self.source = Source()
+        self.arrivals = Arrivals()
+        self.downlink = Downlink()
+        self.pacer = Pacer(self.downlink)
+        self.round_trip = RoundTrip()
+        self.report_at = 0
+        self.sent_octets = 0
+        self.sending = 0
+        self.padded_at = self.padded_number = 0
+        self.redundancy = 0
+        self.sound = 0  # bit/s of everything heard here
+        self.lossy_at = 0
+
+    @property
+    def understands_red(self) -> bool:
+        return RED in self.receives
+
+    def places(self) -> Iterable[Place]:
+        yield from self.audio
+        yield from self.video
+
+    def place(self, number: int, kind: Kind) -> Place:
+        return (self.audio if kind.media == "audio" else self.video)[number]

@@ -1,0 +1,68 @@
+"""Pictures to a receiver whose line is narrow: sent no faster than it carries, so that sound never stands behind them.
+
+Rules
+* Only while the receiver has a budget; otherwise nothing comes here. Sound, repeats and RTCP never do.
+* A packet leaves only if its place is still fed by what it was made for (``ticket``): a route that was taken away and a
+  layer that was left take what waits here with them.
+* The number and the time that the receiver's feedback speaks of are written when a packet really leaves.
+* Bound: ``MOST_US`` worth of the budget; what is longer is thrown away whole and the pictures begin anew.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from courtroom.sfu.downlink import HEADERS, Downlink
+from courtroom.sfu.munger import restamp
+
+if TYPE_CHECKING:
+    from courtroom.sfu.consumer import Place
+
+MOST_US: Final = 1_500_000
+LEAST_QUEUE: Final = 32 * 1024
+SAVED_US: Final = 40_000  # of budget that was not used may be used later
+
+
+class Pacer:
+    """The waiting packets of one receiver."""
+
+    __slots__ = ("_line", "_octets", "_queue", "_released_at", "_tokens")
+
+    def __init__(self, line: Downlink) -> None:
+        self._line = line
+        self._queue: deque[tuple[Place, int, bytes]] = deque()
+        self._octets = 0
+        self._tokens = 0  # octets that may leave now
+        self._released_at = 0
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def put(self, place: Place, data: bytes) -> None:
+        self._queue.append((place, place.ticket, data))
+        self._octets += len(data) + HEADERS
+
+    @property
+    def overfull(self) -> bool:
+        return self._octets > max(LEAST_QUEUE, self._line.budget * MOST_US // 8_000_000)
+
+    def clear(self) -> None:
+        self._queue.clear()
+        self._octets = 0
+
+    def release(self, when: int, now: int, *, sound: int) -> list[bytes]:
+        """What may leave now; ``sound`` is what bit/s are taken by what does not wait here."""
+        rate = max(self._line.budget - sound, self._line.budget // 4)
+        passed, self._released_at = min(now - self._released_at, SAVED_US), now
+        self._tokens = min(self._tokens + rate * passed // 8_000_000, rate * SAVED_US // 8_000_000)
+        packets: list[bytes] = []
+        while self._queue and self._tokens > 0:
+            place, ticket, data = self._queue.popleft()
+            self._octets -= len(data) + HEADERS
+            if place.ticket != ticket:
+                continue
+            self._tokens -= len(data) + HEADERS
+            place.count(len(data), now)
+            packets.append(restamp(data, when, self._line.sent.note(len(data), now)))
+        return packets

@@ -1,0 +1,256 @@
+"""One receiver behind a line of its own: a queue in front of a rate, delay, loss; all on a virtual clock."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import deque
+from collections.abc import Callable
+
+import pytest
+
+from courtroom.sfu import rtcp
+from courtroom.sfu.allocation import divide
+from courtroom.sfu.bandwidth import Arrivals
+from courtroom.sfu.kinds import RED, TRANSPORT_CC
+from courtroom.sfu.packet import extension, parse
+from tests.sfu import wire
+from tests.sfu.room import Room
+
+STEP = 5_000
+HEADERS = 44
+
+
+class Narrow:
+    """A drop-tail queue of ``queue_us`` in front of ``rate`` bit/s, then ``delay_us``; ``jitter_us`` on top."""
+
+    def __init__(self, room: Room, deliver: Callable[[bytes, int], None], rate: int, seed: int = 1) -> None:
+        self.room, self.deliver, self.rate = room, deliver, rate
+        self.queue_us, self.delay_us, self.jitter_us, self.loss = 600_000, 20_000, 0, 0.0
+        self.dice = random.Random(seed)
+        self.free_at = 0
+        self.flying: deque[tuple[int, bytes]] = deque()
+        self.dropped = 0
+
+    def send(self, data: bytes) -> None:
+        begin = max(self.free_at, self.room.now)
+        if begin - self.room.now > self.queue_us or self.dice.random() < self.loss:
+            self.dropped += 1
+            return
+        self.free_at = begin + (len(data) + HEADERS) * 8_000_000 // self.rate
+        self.flying.append((self.free_at + self.delay_us + self.dice.randrange(self.jitter_us + 1), data))
+
+    def run(self) -> None:
+        while self.flying and self.flying[0][0] <= self.room.now:
+            at, data = self.flying.popleft()
+            self.deliver(data, at)
+
+
+class Person:
+    """Sends sound (32 kbit/s) and a camera of two layers (140 and 900 kbit/s, 25 pictures a second)."""
+
+    def __init__(self, room: Room, name: str, base: int) -> None:
+        self.room, self.member, self.base = room, room.add(name, 0), base
+        self.sequence = {"": 100, "l": 200, "h": 300}
+        self.picture = {"l": 5, "h": 9}
+        self.key = {"l": True, "h": True}
+
+    def sound(self) -> None:
+        self.sequence[""] += 1
+        data = wire.rtp(self.sequence[""], self.room.now * 48 // 1000, self.base, bytes(80), 111, mid=b"mic")
+        self.room.router.receive_rtp(self.member, data, self.room.now)
+
+    def frame(self) -> None:
+        for rid, size, offset in (("l", 600, 1), ("h", 4500, 2)):
+            key, self.key[rid] = self.key[rid], False
+            left, start = size * (12 if key and rid == "l" else 5 if key else 1), True
+            self.picture[rid] += 1
+            while left > 0:
+                self.sequence[rid] += 1
+                body = bytes(min(left, 1100))
+                payload = wire.vp8(self.picture[rid], self.picture[rid] & 0xFF, start=start, key=key, body=body)
+                left, start = left - 1100, False
+                data = wire.rtp(
+                    self.sequence[rid], self.room.now * 9 // 100, self.base + offset, payload, marker=left <= 0,
+                    mid=b"cam", rid=rid.encode(),
+                )  # fmt: skip
+                self.room.router.receive_rtp(self.member, data, self.room.now)
+
+
+class Watcher:
+    """A receiver with feedback; notes when sound came and how late, and which layer each place shows."""
+
+    def __init__(self, room: Room, name: str, places: int, rate: int, seed: int = 1) -> None:
+        self.room, self.member = room, room.add(name, places)
+        self.member.receives |= {RED} if seed % 2 == 0 else set()
+        self.line = Narrow(room, self.got, rate, seed)
+        self.known: set[tuple[int, int]] = set()
+        self.arrivals = Arrivals()
+        self.sound: dict[int, int] = {}
+        self.octets: deque[tuple[int, int]] = deque()
+        self.layers: list[tuple[int, tuple[str, ...]]] = []
+
+    def got(self, data: bytes, at: int) -> None:
+        packet = parse(data)
+        if (packet.ssrc, packet.sequence) in self.known:
+            return  # as SRTP's replay list does
+        self.known.add((packet.ssrc, packet.sequence))
+        number = extension(packet, TRANSPORT_CC)
+        assert number is not None
+        self.arrivals.note(int.from_bytes(number, "big"), at)
+        self.octets.append((at, len(data) + HEADERS))
+        if packet.payload_type in (111, 63):
+            self.sound.setdefault(packet.sequence, at)
+
+    def shown(self) -> tuple[str, ...]:
+        return tuple(place.layer.rid if place.layer is not None else "-" for place in self.member.video)
+
+    def answer(self) -> None:
+        for message in self.arrivals.feedback(7, 8, self.room.now):
+            self.room.router.receive_rtcp(self.member, message, self.room.now)
+        if not self.layers or self.layers[-1][1] != self.shown():
+            self.layers.append((self.room.now, self.shown()))
+
+    def longest_silence(self, start: int, end: int) -> int:
+        times = sorted(at for at in self.sound.values() if start <= at < end)
+        return max((b - a for a, b in itertools.pairwise(times)), default=end - start)
+
+
+class Court:
+    def __init__(self, *rates: int, people: int = 2, seed: int = 1) -> None:
+        self.room = Room(seed)
+        self.people = [Person(self.room, f"person-{i}", 1000 * (i + 1)) for i in range(people)]
+        self.watchers = [Watcher(self.room, f"watcher-{i}", people, rate, seed) for i, rate in enumerate(rates)]
+        self.room.route(
+            *((watcher.member.name, i, person.member.name, kind)
+              for watcher in self.watchers for i, person in enumerate(self.people) for kind in ("microphone", "camera"))
+        )  # fmt: skip
+        self.by_name = {watcher.member.name: watcher for watcher in self.watchers}
+
+    def run(self, seconds: float) -> None:
+        end = self.room.now + int(seconds * 1_000_000)
+        while self.room.now < end:
+            self.room.now += STEP
+            step = self.room.now // STEP
+            if step % 4 == 0:
+                for person in self.people:
+                    person.sound()
+                self.room.router.tick(self.room.now)
+            if step % 8 == 0:
+                for person in self.people:
+                    person.frame()
+            for name, data in self.room.rtp():
+                self.by_name[name].line.send(data)
+            for name, report in self.room.rtcp():
+                if isinstance(report, rtcp.Pli):
+                    for person in self.people:
+                        if person.member.name == name:
+                            person.key["l" if report.media == person.base + 1 else "h"] = True
+            for watcher in self.watchers:
+                watcher.line.run()
+                watcher.answer()
+
+
+def test_good_line_is_never_throttled() -> None:
+    court = Court(20_000_000)
+    court.run(20)
+    (watcher,) = court.watchers
+    assert watcher.shown() == ("h", "h")
+    assert [layers for _, layers in watcher.layers].count(("h", "h")) == 1, "once large, always large"
+    assert watcher.line.dropped == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_line_narrows_and_widens_again_and_sound_goes_on(seed: int) -> None:
+    court = Court(2_500_000, 20_000_000, seed=seed)
+    narrow, other = court.watchers
+    court.run(10)
+    assert narrow.shown() == ("h", "h")
+    narrowed = court.room.now
+    narrow.line.rate = 300_000
+    court.run(25)
+    settled = [at for at, layers in narrow.layers if at > narrowed]
+    assert "h" not in "".join(narrow.shown())
+    assert "l" in "".join(narrow.shown()), "one small picture fits beside the sound"
+    assert all("h" not in "".join(layers) for at, layers in narrow.layers if at > narrowed + 5_000_000)
+    assert narrow.longest_silence(narrowed, court.room.now) < 400_000, settled
+    assert narrow.longest_silence(narrowed + 5_000_000, court.room.now) < 150_000, "trying must not shake the sound"
+    widened = court.room.now
+    narrow.line.rate = 2_500_000
+    court.run(5)
+    assert narrow.shown() == ("h", "h")
+    assert narrow.longest_silence(widened, court.room.now) < 250_000
+    assert other.shown() == ("h", "h")
+    assert [layers for _, layers in other.layers].count(("h", "h")) == 1, "nobody else noticed"
+
+
+def test_random_loss_costs_no_picture_for_long() -> None:
+    court = Court(20_000_000)
+    (watcher,) = court.watchers
+    court.run(3)
+    watcher.line.loss = 0.2
+    court.run(30)
+    assert watcher.shown() == ("h", "h")
+    ends = [at for at, _ in watcher.layers[1:]] + [court.room.now]
+    small = sum(end - at for (at, layers), end in zip(watcher.layers, ends, strict=True) if layers != ("h", "h"))
+    assert small < 6_000_000, "what is not our fault is not punished"
+
+
+def test_line_that_drops_instead_of_queueing_is_found_out() -> None:
+    court = Court(700_000)
+    (watcher,) = court.watchers
+    watcher.line.queue_us = 30_000
+    court.run(25)
+    before = watcher.line.dropped
+    sent = watcher.member.downlink.sent.next
+    court.run(10)
+    assert "h" not in "".join(watcher.shown())
+    assert watcher.line.dropped - before < (watcher.member.downlink.sent.next - sent) * 0.05
+
+
+def test_jitter_is_no_queue() -> None:
+    court = Court(20_000_000)
+    (watcher,) = court.watchers
+    watcher.line.jitter_us = 60_000
+    court.run(20)
+    assert watcher.shown() == ("h", "h")
+    assert [layers for _, layers in watcher.layers].count(("h", "h")) == 1
+
+
+def test_screen_and_large_tiles_come_first_and_sound_is_not_divided() -> None:
+    assert divide(1_000, [[200, 900], [200, 900], [100]], [-1, -1, -1]) == [0, 0, 0]
+    assert divide(1_400, [[200, 900], [200, 900], [100]], [1, 0, 0]) == [1, 0, 0]
+    assert divide(1_200, [[200, 900], [200, 900], [100]], [0, 0, 0]) == [0, 0, 0], "up only with a margin"
+    assert divide(250, [[200, 900], [200, 900]], [0, 0]) == [0, -1]
+    assert divide(-50, [[200]], [0]) == [-1]
+
+
+def test_feedback_on_what_was_never_sent_changes_nothing() -> None:
+    court = Court(20_000_000)
+    (watcher,) = court.watchers
+    court.run(1)
+    line = watcher.member.downlink
+    before = (line.state, line.budget, line.standing)
+    for first in (line.sent.next + 10, line.sent.next + 30_000):
+        line.arrived(rtcp.Arrivals(first & 0xFFFF, (0,) * 500), court.room.now)
+    assert (line.state, line.budget, line.standing) == before
+
+
+def test_what_waits_for_a_narrow_line_goes_with_its_route() -> None:
+    court = Court(300_000)
+    (watcher,) = court.watchers
+    court.run(8)
+    member = watcher.member
+    assert member.video[0].paced
+    for person in court.people:
+        person.key["l"] = True
+    court.room.now += 40_000
+    for person in court.people:
+        person.frame()
+    assert len(member.pacer) > 3, "a key frame does not leave at once"
+    court.room.rtp()
+    court.room.route()
+    for _ in range(100):
+        court.room.tick()
+        assert all(parse(data).payload_type == 97 for _, data in court.room.rtp()), "nothing but padding"
+    assert len(member.pacer) == 0
