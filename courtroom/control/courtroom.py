@@ -351,12 +351,12 @@ class CourtroomActor:
     async def _attach(self, seat: str, session: Session) -> None:
         if seat not in self._hearing.seats:
             raise Refused("not_found")
-        if not self._hearing.closed_at:
-            await self._carry_out(ObserveArrival(seat=seat, connection=session.id))
         earlier = self._sessions.get(seat)
         known = earlier.page if earlier is not None else self._let_go(seat)
-        self._sessions[seat] = session
         resumed = known != "" and known == session.page
+        if not self._hearing.closed_at:
+            await self._carry_out(ObserveArrival(seat=seat, connection=session.id, resumed=resumed))
+        self._sessions[seat] = session
         if not resumed:
             await self.media.drop(seat)
         if earlier is not None:

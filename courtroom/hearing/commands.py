@@ -213,10 +213,15 @@ class SetDevices(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObserveArrival(Command):
-    """A connection of a seat is up (its signalling is authenticated); replaces an earlier one."""
+    """A connection of a seat is up (its signalling is authenticated); replaces an earlier one.
+
+    ``resumed``: the same page of the same browser came back before its old connection was given up; that is nobody's
+    second login.
+    """
 
     seat: str
     connection: str
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

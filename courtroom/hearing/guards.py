@@ -312,7 +312,9 @@ def check(hearing: Hearing, name: str, actor: Seat, target: Seat | None, at: int
 
 
 def allowed(hearing: Hearing, name: str, actor: str, at: int, target: str = "") -> bool:
-    """Whether the command would get past its guard: for one ``target``, or with '' for anybody at all."""
+    """Whether the command would get past its guard: for one ``target``, or with '' for anybody at all. ``hearing`` as
+    ``evolve.settle`` has it at ``at``: what time alone changes is part of the answer.
+    """
     seat = hearing.seats.get(actor)
     if seat is None:
         return False

@@ -49,7 +49,7 @@ def arrive(hearing: Hearing, command: c.ObserveArrival, at: int) -> Events:
     made: list[e.Event] = []
     if hearing.phase is Phase.SCHEDULED:
         made.append(phase_event(hearing, Phase.CHECK_IN))
-    if seat.connected:
+    if seat.connected and not command.resumed:
         made.append(_gone(seat, Cause.REPLACED_BY_SECOND_LOGIN, presence.SECOND_LOGIN, at))
     made.append(e.SeatConnected(seat=seat.id, connection=command.connection, replaced=seat.connection))
     if seat.room is None:

@@ -3,6 +3,7 @@
 Rules
 * ``Sent`` notes each packet by its transport-wide number; the receiver's feedback says when it came. Delay beyond the
   smallest of the last half minute that stays is a queue that we fill; loss alone may as well be a bad radio.
+* What was sent into a hole (everything lost for ``OUTAGE_US``) tells of an outage, not of a narrow line.
 * Without a complaint there is no budget (``UNLIMITED``): a court on a good line is never throttled by a guess.
 * A standing queue cuts the budget to most of what really arrived. Loss without a queue cuts it for a trial; if the loss
   stays as it was, it is not ours, and from then on only more than that counts.
@@ -56,6 +57,7 @@ BURST: Final = 4  # packets of padding
 BURSTS: Final = 2  # in a row have to say that the line is wider
 WIDER: Final = 150  # percent of the budget
 
+OUTAGE_US: Final = 200_000
 LOSSY: Final = 80  # permille that is looked into
 HEAVY: Final = 250  # permille that may cost pictures
 TRIAL_US: Final = 2_000_000
@@ -145,15 +147,21 @@ class Downlink:
             return
         entries, octets, came, lost, last = sent.entries, 0, 0, 0, 0
         delay = 1 << 62
+        run, run_at = 0, 0
         for number, at in enumerate(report.times[: sent.next - number], number):  # noqa: B020 - counts on from it
-            if at < 0:
-                lost += 1
-                continue
             entry = entries[number & MASK]
+            if at < 0:
+                run_at = run_at if run else entry >> 12
+                run += 1
+                continue
+            if run:
+                lost += run if (entry >> 12) - run_at < OUTAGE_US else 0
+                run = 0
             octets += entry & 0xFFF
             came += 1
             last = at
             delay = min(delay, at - (entry >> 12))
+        lost += run
         if not came:
             return
         self._feedback_at = now

@@ -73,6 +73,15 @@ class Member:
         self.sound = 0  # bit/s of everything heard here
         self.lossy_at = 0
 
+    def dissolve(self) -> None:
+        """It has left its room: let go of everything that points back here, since the worker seldom collects cycles."""
+        for producer in self.producers.values():
+            producer.layers.clear()
+        for kept in (self.audio, self.video, self.outbox, self.producers, self.streams, self.repairs, self.declared):
+            kept.clear()
+        self.pacer.clear()
+        self.tag = None
+
     @property
     def understands_red(self) -> bool:
         return RED in self.receives

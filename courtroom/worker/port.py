@@ -189,6 +189,7 @@ class Port:
         if checked.moved:
             self.flush()  # what is staged points at the destination that goes
             transport.socket, transport.destination = socket, Destination(address)
+            transport.member.downlink.moved()
         self._heard(transport, now)
         socket.send(checked.answer, address)
         transport.last_out_at = now
@@ -251,12 +252,14 @@ class Port:
         if router.full:
             members, router.full = router.full, []
             for member in members:
-                self._drain_rtp(member.tag, member.outbox, now)
+                if member.tag is not None:
+                    self._drain_rtp(member.tag, member.outbox, now)
                 member.outbox.clear()
         if router.rtcp:
             reports, router.rtcp = router.rtcp, []
             for member, data in reports:
-                self._send_rtcp(member.tag, data, now)
+                if member.tag is not None:
+                    self._send_rtcp(member.tag, data, now)
 
     def _drain_rtp(self, transport: Transport, packets: list[bytes], now: int) -> None:
         """The hot loop: everything of one wake-up for one receiver, side by side in memory, so that packets of one size

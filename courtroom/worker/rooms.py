@@ -211,6 +211,8 @@ class Rooms:
         self.port.say_goodbye(transport)
         self._changed(transport, "closed", now, reason)
         self._events(transport.router, now)
+        transport.member.dissolve()
+        transport.peer = None
 
     def _changed(self, transport: Transport, state: str, now: int, reason: str = "") -> None:
         loss, rtt, jitter = transport.quality()

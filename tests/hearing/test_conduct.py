@@ -106,6 +106,14 @@ def test_a_second_login_replaces_and_is_recorded() -> None:
     assert house.do(c.ObserveLoss(seat=PLAINTIFF, connection=old)) == ()
 
 
+def test_the_same_page_that_comes_back_is_no_second_login() -> None:
+    house = session()
+    old = house.seat(PLAINTIFF).connection
+    (connected,) = house.do(c.ObserveArrival(seat=PLAINTIFF, connection="new", resumed=True))
+    assert connected == e.SeatConnected(seat=PLAINTIFF, connection="new", replaced=old)
+    assert house.do(c.ObserveLoss(seat=PLAINTIFF, connection=old)) == (), "the old socket's end is nobody's absence"
+
+
 def test_the_removed_stay_outside() -> None:
     house = session()
     house.do(c.Remove(actor=JUDGE, seat=DEFENDANT, reason="扰乱法庭秩序"))

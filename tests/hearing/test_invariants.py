@@ -16,6 +16,7 @@ from courtroom.hearing import events as e
 from courtroom.hearing import ledger
 from courtroom.hearing.access import RECORDER, edges, may_know
 from courtroom.hearing.decide import decide
+from courtroom.hearing.evolve import settle
 from courtroom.hearing.guards import TARGETED, WARN_AFTER_US, allowed
 from courtroom.hearing.model import Cause, Hearing, Interruption, Kind, Phase, Policy, Presence, Role, RoomKind
 from courtroom.hearing.refusals import CODES
@@ -343,6 +344,7 @@ def fewer_permissions(hearing: Hearing) -> list[Hearing]:
 
 def buttons_tell_the_truth(house: House) -> None:
     """``may`` and ``may_seat`` say yes exactly when ``decide`` accepts some well-made command."""
+    settled = settle(house.hearing, house.now)
     for actor in SEATS:
         shown = house.view(actor)
         for name, kind in c.COMMANDS.items():
@@ -351,7 +353,7 @@ def buttons_tell_the_truth(house: House) -> None:
                 nobody = name == "give_floor" and accepts(house, kind, actor, "")
                 assert shown["may"][name] is (any(accepted.values()) or nobody), (actor, name)
                 for target, yes in accepted.items():
-                    assert allowed(house.hearing, name, actor, house.now, target) is yes, (actor, name, target)
+                    assert allowed(settled, name, actor, house.now, target) is yes, (actor, name, target)
                     if shown["may_seat"]:
                         assert (name in shown["may_seat"].get(target, [])) is yes
             else:

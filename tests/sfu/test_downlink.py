@@ -254,3 +254,16 @@ def test_what_waits_for_a_narrow_line_goes_with_its_route() -> None:
         court.room.tick()
         assert all(parse(data).payload_type == 97 for _, data in court.room.rtp()), "nothing but padding"
     assert len(member.pacer) == 0
+
+
+def test_hole_in_the_line_is_no_narrow_line() -> None:
+    court = Court(20_000_000)
+    (watcher,) = court.watchers
+    court.run(5)
+    for _ in range(2):
+        watcher.line.loss = 1.0
+        court.run(1.5)
+        watcher.line.loss = 0.0
+        court.run(4)
+    assert watcher.shown() == ("h", "h")
+    assert [layers for _, layers in watcher.layers].count(("h", "h")) == 1, "the pictures never stopped"

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import random
 
 from courtroom.channel import messages as m
+from courtroom.sfu.consumer import Place
+from courtroom.sfu.member import Member
+from courtroom.sfu.packet import Rtp
+from courtroom.sfu.producer import Layer, Producer
 from courtroom.sfu.takes import Spool
 from courtroom.worker import dtls, rooms
 from courtroom.worker.rooms import Rooms
-from courtroom.worker.transport import CONNECT_US, QUIET_US
+from courtroom.worker.transport import CONNECT_US, QUIET_US, Transport
+from tests.sfu import wire
 
 OWN = dtls.identity(datetime.datetime.now(datetime.UTC))
 
@@ -76,3 +82,33 @@ def test_no_two_transports_share_ssrcs_or_credentials() -> None:
     ssrcs = [{line.split()[0] for line in offer if line.startswith("a=ssrc:")} for offer in offers]
     assert all(len(own) == 3 for own in ssrcs)
     assert len(set.union(*ssrcs)) == 60
+
+
+def test_closed_transport_is_gone_without_the_collector() -> None:
+    """The worker freezes its heap and seldom collects: what closed transports keep in cycles is kept for ever."""
+    house = House()
+    for name in ("judge", "clerk"):
+        house.open(name)
+        transport = house.rooms.transports[name]
+        transport.up = transport.member.connected = True
+    judge, clerk = (house.rooms.transports[name] for name in ("judge", "clerk"))
+    route = m.Route("clerk", 0, "judge", "microphone")
+    house.rooms.answer(m.SetRoutes(4, "room", 1, [route], []))
+    for number in range(20):
+        packet = wire.rtp(number, number * 960, 5, b"opus", 111, mid=b"mic")
+        judge.router.receive_rtp(judge.member, packet, house.now)
+        house.rooms.port.drain(judge.router, house.now)
+    layer = next(iter(judge.member.streams.values()))
+    assert clerk.member.audio[0].layer is layer
+    del judge, clerk, layer, transport, packet, name
+    kinds = (Transport, Member, Place, Producer, Layer, Rtp)
+    gc.collect()
+    gc.disable()
+    try:
+        before = [sum(type(one) is kind for one in gc.get_objects()) for kind in kinds]
+        for seat in ("judge", "clerk"):
+            assert house.rooms.answer(m.CloseTransport(5, seat)).code == ""
+        after = [sum(type(one) is kind for one in gc.get_objects()) for kind in kinds]
+    finally:
+        gc.enable()
+    assert [a - b for a, b in zip(before, after, strict=True)] == [2, 2, 4, 1, 1, 20]
