@@ -231,7 +231,7 @@ class Sitting(RuleBasedStateMachine):
         for entry in self.house.entries[self.checked :]:
             match ledger.event_of(entry):
                 case e.SeatConnected(seat=seat, connection=connection, replaced=replaced):
-                    assert seat not in self.connected
+                    assert self.connected.get(seat, replaced) == replaced, "a reconnect replaces, never duplicates"
                     assert connection != replaced
                     self.connected[seat] = connection
                     self.prompted.pop(seat, None)
