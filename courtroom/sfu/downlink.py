@@ -35,6 +35,7 @@ SLOTS: Final = 4096
 MASK: Final = SLOTS - 1
 
 STANDING_US: Final = 60_000
+STANDING_FOR_US: Final = 220_000  # a queue that is empty once in this time is a burst, or a computer that was busy
 TRYING_US: Final = 30_000  # of queue end a try
 DRAIN_US: Final = 2_000_000
 HARD_US: Final = 100_000  # so long a queue that pictures stop until it has drained
@@ -186,7 +187,7 @@ class Downlink:
             self._bases.append(delay)
         self._bases[-1] = min(self._bases[-1], delay)
         base = min(self._bases)
-        self.standing = min(delay, window[-2][2] if len(window) > 1 else delay) - base
+        self.standing = min(one[2] for one in window if last - one[0] <= STANDING_FOR_US) - base
         if self.state is State.TRYING and delay - base >= self._tried_standing + TRYING_US:
             self._cut(self._rate(RECENT_US), now)
         elif self._drained_by and (self.standing < STANDING_US or now >= self._drained_by):
