@@ -63,6 +63,8 @@ LOSSY: Final = 80  # permille that is looked into
 HEAVY: Final = 250  # permille that may cost pictures
 TRIAL_US: Final = 2_000_000
 LOSS_US: Final = 2_000_000
+MAX_COUNTS: Final = 512
+WEIGH_US: Final = 200_000
 REMEMBER_US: Final = 60_000_000
 TELLING: Final = 400_000
 COMPLAIN_US: Final = 2_000_000
@@ -102,10 +104,11 @@ class Downlink:
     """One receiver's line. ``budget`` is what may be sent to it in all; ``hard`` asks for pictures to stop at once."""
 
     __slots__ = (
-        "_bases", "_bases_at", "_burst_at", "_complaint_since", "_counts", "_cut_at", "_drained_by",
-        "_feedback_at", "_first", "_free_since", "_grown_at", "_hold", "_hold_until", "_loss_at",
-        "_random_loss", "_suspect", "_trial_until", "_tried_at", "_tried_from", "_tried_standing", "_wider",
-        "_window", "budget", "hard", "least", "loss", "sent", "standing", "state", "wanted",
+        "_base", "_bases", "_bases_at", "_burst_at", "_came", "_complaint_since", "_counts", "_cut_at",
+        "_drained_by", "_feedback_at", "_first", "_free_since", "_grown_at", "_hold", "_hold_until",
+        "_loss_at", "_lost", "_random_loss", "_suspect", "_trial_until", "_tried_at", "_tried_from",
+        "_tried_standing", "_weighed_at", "_wider", "_window", "budget", "hard", "least", "loss", "sent",
+        "standing", "state", "wanted",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -118,9 +121,12 @@ class Downlink:
         self.standing = 0  # µs of queue that we keep filled
         self.loss = 0  # permille of the last second or so
         self._window: deque[tuple[int, int, int]] = deque(maxlen=64)  # arrival, octets, delay
-        self._counts: deque[tuple[int, int, int]] = deque(maxlen=128)  # when, came, lost
+        self._counts: deque[tuple[int, int, int]] = deque()  # when, came, lost
         self._bases: deque[int] = deque(maxlen=BASES)
         self._bases_at = 0
+        self._base = 1 << 62
+        self._came = self._lost = 0  # the sums of ``_counts``
+        self._weighed_at = 0
         self._feedback_at = -FRESH_US
         self._cut_at = -(1 << 62)
         self._hold = HOLD_US
@@ -146,32 +152,43 @@ class Downlink:
         number = unwrap(report.first, sent.next)
         if not max(sent.next - SLOTS, self._first - 1) < number < sent.next:
             return
-        entries, octets, came, lost, last = sent.entries, 0, 0, 0, 0
+        entries, octets, came, lost, last = sent.entries, 0, 0, 0, -1
         delay = 1 << 62
         run, run_at = 0, 0
-        for number, at in enumerate(report.times[: sent.next - number], number):  # noqa: B020 - counts on from it
+        times = report.times
+        if len(times) > sent.next - number:
+            times = times[: sent.next - number]
+        for at in times:
             entry = entries[number & MASK]
-            if at < 0:
+            number += 1
+            if at >= 0:
+                if run:
+                    lost += run if (entry >> 12) - run_at < OUTAGE_US else 0
+                    run = 0
+                octets += entry & 0xFFF
+                came += 1
+                last = at
+                trip = at - (entry >> 12)
+                delay = trip if trip < delay else delay  # noqa: FURB136 - a hot loop: min() would be a call a packet
+            else:
                 run_at = run_at if run else entry >> 12
                 run += 1
-                continue
-            if run:
-                lost += run if (entry >> 12) - run_at < OUTAGE_US else 0
-                run = 0
-            octets += entry & 0xFFF
-            came += 1
-            last = at
-            delay = min(delay, at - (entry >> 12))
         lost += run
         if not came:
             return
         self._feedback_at = now
         self._window.append((last, octets, delay))
+        if len(self._counts) == MAX_COUNTS:
+            self._forget_losses()  # nobody honest reports so often
         self._counts.append((now, came, lost))
+        self._came += came
+        self._lost += lost
         if self.state is State.BOUND:
             self._spread(report, now)
         self._queue(last, delay, now)
-        self._losses(now)
+        if now - self._weighed_at >= WEIGH_US:
+            self._weighed_at = now
+            self._losses(now)
 
     def _queue(self, last: int, delay: int, now: int) -> None:
         window = self._window
@@ -180,14 +197,25 @@ class Downlink:
             window.clear()
             window.append(newest)
             self._bases.clear()
+            self._base = 1 << 62
         while last - window[0][0] > WINDOW_US:
             window.popleft()
         if not self._bases or now - self._bases_at >= BASE_US:
             self._bases_at = now
             self._bases.append(delay)
-        self._bases[-1] = min(self._bases[-1], delay)
-        base = min(self._bases)
-        self.standing = min(one[2] for one in window if last - one[0] <= STANDING_FOR_US) - base
+            self._base = min(self._bases)
+        if delay < self._base:
+            self._base = self._bases[-1] = delay
+        elif delay < self._bases[-1]:
+            self._bases[-1] = delay
+        base = lowest = self._base
+        if delay != base:
+            lowest = delay
+            for at, _, one in reversed(window):
+                if last - at > STANDING_FOR_US:
+                    break
+                lowest = min(lowest, one)
+        self.standing = lowest - base
         if self.state is State.TRYING and delay - base >= self._tried_standing + TRYING_US:
             self._cut(self._rate(RECENT_US), now)
         elif self._drained_by and (self.standing < STANDING_US or now >= self._drained_by):
@@ -244,12 +272,15 @@ class Downlink:
         return sum(one[1] for one in list(recent)[1:]) * 8 * 1_000_000 // span
 
     def _losses(self, now: int) -> None:
-        while self._counts and now - self._counts[0][0] > LOSS_US:
-            self._counts.popleft()
-        came, lost = sum(one[1] for one in self._counts), sum(one[2] for one in self._counts)
-        if came + lost >= 40:
-            self.loss = lost * 1000 // (came + lost)
-            if now - self._counts[0][0] >= LOSS_US // 2:
+        counts = self._counts
+        while counts and now - counts[0][0] > LOSS_US:
+            _, came, lost = counts.popleft()
+            self._came -= came
+            self._lost -= lost
+        heard = self._came + self._lost
+        if heard >= 40:
+            self.loss = self._lost * 1000 // heard
+            if self.loss >= LOSSY and now - counts[0][0] >= LOSS_US // 2:
                 self._suspicion(self.loss, self._rate(), now)
 
     def reported(self, fraction: int, sending: int, now: int) -> None:
@@ -301,6 +332,7 @@ class Downlink:
     def _forget_losses(self) -> None:
         """What was lost before a change of budget says nothing about the new one."""
         self._counts.clear()
+        self._came = self._lost = 0
 
     def moved(self) -> None:
         """Another path, another line: what was known of the old one is forgotten."""

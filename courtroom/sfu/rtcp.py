@@ -196,19 +196,25 @@ def _arrivals(body: bytes) -> Arrivals:
             if not word & 0x1FFF:
                 raise BadPacket("bad_rtcp")
         elif word & 0x4000:
-            symbols += [word >> shift & 3 for shift in (12, 10, 8, 6, 4, 2, 0)]
+            symbols += (
+                word >> 12 & 3, word >> 10 & 3, word >> 8 & 3, word >> 6 & 3, word >> 4 & 3, word >> 2 & 3, word & 3,
+            )  # fmt: skip
         else:
             symbols += [word >> shift & 1 for shift in range(13, -1, -1)]
     clock = (reference >> 8) * 64_000
     times: list[int] = []
+    append = times.append
     for symbol in symbols[:count]:
         if symbol == 1:
             clock += body[at] * 250
             at += 1
+            append(clock)
         elif symbol == 2:
             clock += (((body[at] << 8 | body[at + 1]) ^ 0x8000) - 0x8000) * 250
             at += 2
-        times.append(clock if symbol else -1)
+            append(clock)
+        else:
+            append(-1 if not symbol else clock)
     return Arrivals(first, tuple(times))
 
 
