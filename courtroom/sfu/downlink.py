@@ -169,7 +169,7 @@ class Downlink:
                 came += 1
                 last = at
                 trip = at - (entry >> 12)
-                delay = trip if trip < delay else delay  # noqa: FURB136 - a hot loop: min() would be a call a packet
+                delay = trip if trip < delay else delay  # min() would be a call a packet
             else:
                 run_at = run_at if run else entry >> 12
                 run += 1

@@ -44,7 +44,7 @@ class Member:
     __slots__ = (
         "arrivals", "audio", "connected", "declared", "downlink", "lossy_at", "mids", "name", "outbox",
         "pacer", "padded_at", "padded_number", "producers", "receives", "redundancy", "repairs", "report_at",
-        "round_trip", "sending", "sent_octets", "sound", "source", "streams", "tag", "video",
+        "round_trip", "selected_at", "sending", "sent_octets", "sound", "source", "streams", "tag", "video",
     )  # fmt: skip
 
     def __init__(self, name: str, tag: Any, mids: dict[bytes, Kind]) -> None:
@@ -70,6 +70,7 @@ class Member:
         self.sending = 0
         self.padded_at = self.padded_number = 0
         self.redundancy = 0
+        self.selected_at = 0
         self.sound = 0  # bit/s of everything heard here
         self.lossy_at = 0
 

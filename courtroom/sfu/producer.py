@@ -323,6 +323,7 @@ class Producer:
     source: Source
     layers: dict[str, Layer] = field(default_factory=dict)
     live: bool = False
+    alive: list[str] = field(default_factory=list)  # layers, when last looked at
     voice: Voice = field(default_factory=Voice)
 
     def add(self, rid: str, ssrc: int, codec: Codec, now: int) -> Layer:
@@ -349,6 +350,7 @@ class Producer:
                 for place in list(larger.waiting):
                     if place.layer is None and layer.codec.payload_type in place.member.receives:
                         place.wait_for(layer)
+                        place.member.selected_at = 0  # the large one is to be asked for again soon
 
     def live_layers(self, now: int, within: int) -> list[str]:
         return [rid for rid, layer in self.layers.items() if layer.alive(now, within)]

@@ -20,7 +20,7 @@ from courtroom.errors import BadPacket, Refused
 from courtroom.sfu import kinds, layers, red, rtcp, selection
 from courtroom.sfu import packet as wire
 from courtroom.sfu.consumer import Place
-from courtroom.sfu.downlink import BURST
+from courtroom.sfu.downlink import BURST, UNLIMITED
 from courtroom.sfu.kinds import BY_PAYLOAD_TYPE, BY_RETRANSMISSION, Kind
 from courtroom.sfu.member import Counters, Declared, Member, PlaceSsrcs
 from courtroom.sfu.munger import send_time
@@ -41,6 +41,7 @@ MAX_STREAMS: Final = 32
 REPORT_US: Final = 1_000_000
 FIRST_REPORT_US: Final = 200_000
 JUDGE_US: Final = 200_000
+SELECT_US: Final = 600_000  # for receivers without a budget: nothing changes for them but layers that vanish
 _OWN_SSRC: Final = 1  # sender of our RTCP
 _OPUS_FRAMES: Final = frozenset((120, 240, 480, 960, 1920, 2880))  # ticks of 48 kHz: 2.5 to 60 ms
 PASS_ON_US: Final = 100_000  # between two sender reports of one layer that are passed on
@@ -405,9 +406,14 @@ class Router:
             self._judge(now)
         self._recording.tick(now)
 
-    def asks(self, member: Member, now: int) -> None:
-        """Requests to a publisher that must not wait for the next tick."""
-        self._ask(member, now)
+    def revive(self, member: Member) -> None:
+        """The member is back after a silence: what it sends and what it gets begins with a key frame."""
+        for layer in member.streams.values():
+            if layer.media == "video" and layer.places:
+                layer.demand.wish()
+        for place in member.video:
+            if place.layer is not None:
+                place.layer.demand.wish()
 
     def _ask(self, member: Member, now: int) -> None:
         media = 0
@@ -482,10 +488,15 @@ class Router:
                     self._live(producer, False)
                 for layer in producer.layers.values():
                     layer.measure(now)
+                alive = producer.live_layers(now, layers.ALIVE_US)
+                if alive != producer.alive:
+                    producer.alive = alive
+                    self._select_all(producer, now)
             if member.connected:
                 member.downlink.tick(now)
                 self._protect_sound(member, now)
-                selection.select(member, now)
+                if member.downlink.budget < UNLIMITED or now - member.selected_at >= SELECT_US:
+                    selection.select(member, now)
         self._tell_speaking(now)
 
     def _select_all(self, producer: Producer, now: int) -> None:

@@ -27,6 +27,7 @@ RESUME_US: Final = 2_000_000
 
 def select(member: Member, now: int) -> None:
     """Choose for every place of the member."""
+    member.selected_at = now
     sound = 0
     for place in member.audio:
         if place.source is not None:

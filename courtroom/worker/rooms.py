@@ -198,6 +198,7 @@ class Rooms:
         self.pump(transport.router, now)
 
     def _came_back(self, transport: Transport) -> None:
+        transport.router.revive(transport.member)
         self._changed(transport, "back", self._clock())
 
     def _lost(self, transport: Transport, lost: Lost) -> None:
