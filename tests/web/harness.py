@@ -6,6 +6,7 @@ by the clock, only for a state of the page.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import shutil
@@ -30,7 +31,14 @@ FLAGS = [
 PRETEND = Path(__file__).parent / "pretend.js"
 AXE = WEB / "node_modules/axe-core/axe.min.js"
 PATIENCE_MS = 30_000  # a crowded machine is slow, not wrong
-SIZES = {"1440": (1440, 900), "1280": (1280, 800), "1024": (1024, 768), "390": (390, 844), "360": (360, 740)}
+SIZES = {
+    "1440": (1440, 900),
+    "1280": (1280, 800),
+    "1024": (1024, 768),
+    "390": (390, 844),
+    "360": (360, 740),
+    "844": (844, 390),
+}
 
 
 def programme() -> bytes:
@@ -71,12 +79,12 @@ class House:
     @contextlib.asynccontextmanager
     async def open(
         self, name: str, size: str = "1440", *, lang: str = "zh", large: bool = False, checked: bool = True,
-        devices: bool = True,
+        devices: bool = True, script: str = "",
     ) -> AsyncIterator[Screen]:  # fmt: skip
-        """Page ``/p/<name>``; ``checked`` skips the device check as a person who did it already."""
+        """Page ``/p/<name>``; ``checked`` skips the device check as who did it already, ``script`` runs first."""
         width, height = SIZES[size]
         context = await self.browser.new_context(
-            viewport={"width": width, "height": height}, is_mobile=width < 600, has_touch=width < 600,
+            viewport={"width": width, "height": height}, is_mobile=width < 900, has_touch=width < 900,
             locale="zh-CN" if lang == "zh" else "en-GB", reduced_motion="reduce",
         )  # fmt: skip
         cookies = [("lang", lang), ("large", "1" if large else "0")]
@@ -89,6 +97,8 @@ class House:
         if not devices:
             await page.add_init_script("window.__noDevices = true")
         await page.add_init_script(path=PRETEND)
+        if script:
+            await page.add_init_script(script)
         if checked:
             await page.add_init_script("sessionStorage.setItem(`checked:h-demo:${location.pathname.slice(3)}`, '1')")
         try:
@@ -135,6 +145,13 @@ async def house() -> AsyncIterator[House]:
     finally:
         await runner.cleanup()
         holder.cleanup()
+
+
+async def until(page: Page, expression: str) -> None:
+    """Waits until an expression is true; asked from outside, since the page forbids eval."""
+    async with asyncio.timeout(PATIENCE_MS / 1000):
+        while not await page.evaluate(expression):
+            await asyncio.sleep(0.05)
 
 
 async def axe(page: Page) -> list[str]:

@@ -41,8 +41,10 @@
     gain.gain.value = 0.08; tone.connect(gain).connect(out); tone.start();
     return out.stream;
   };
+  window.__pcs = [];
+  window.__asked = [];
   window.RTCPeerConnection = class extends EventTarget {
-    constructor() { super(); this.connectionState = 'new'; this.transceivers = []; }
+    constructor() { super(); window.__pcs.push(this); this.connectionState = 'new'; this.transceivers = []; }
     async setRemoteDescription() {
       const mids = ['mic', 'cam', 'scr', 'scs', ...Array.from({ length: 12 }, (_, i) => [`a${i}`, `v${i}`]).flat()];
       this.transceivers = mids.map((mid) => {
@@ -55,16 +57,30 @@
     async createAnswer() { return { type: 'answer', sdp: 'v=0' }; }
     async setLocalDescription(d) { this.localDescription = d; setTimeout(() => this.become('connected'), 30); }
     become(state) { this.connectionState = state; this.onconnectionstatechange?.(); this.dispatchEvent(new Event('connectionstatechange')); }
-    async getStats() { return new Map([['p', { type: 'candidate-pair', nominated: true, currentRoundTripTime: 0.042 }], ['r', { type: 'remote-inbound-rtp', fractionLost: 0.002 }]]); }
+    async getStats() {
+      // sound comes as long as window.__silent is not set; pictures run except in the places window.__still names
+      const now = performance.now();
+      if (!window.__silent) this.octets = Math.round(now);
+      if (!window.__cut) this.packets = Math.round(now);
+      const rows = [['p', { type: 'candidate-pair', nominated: true, currentRoundTripTime: 0.042 }], ['r', { type: 'remote-inbound-rtp', fractionLost: 0.002 }], ['a', { type: 'inbound-rtp', kind: 'audio', mid: 'a0', bytesReceived: this.octets ?? 0 }],
+        ['t', { type: 'transport', packetsReceived: this.packets ?? 0 }]];
+      for (let place = 0; place < 12; place += 1) {
+        const mid = `v${place}`;
+        rows.push([mid, { type: 'inbound-rtp', kind: 'video', mid, bytesReceived: 0, framesDecoded: window.__blank ? 0 : window.__still?.includes(mid) ? 1 : Math.round(now) }]);
+      }
+      return new Map(rows);
+    }
     close() { this.connectionState = 'closed'; }
   };
   window.__pretend = { RTCPeerConnection: window.RTCPeerConnection };
   const real = window.fetch.bind(window);
   window.fetch = async (url, options = {}) => {
+    if (String(url).includes('/media')) window.__asked.push(`${options.method} ${url}`);
     if (String(url).endsWith('/media') && options.method === 'POST') {
       if (window.__mediaDown) return new Response('', { status: 503 });
       return new Response('v=0', { status: 201, headers: { Location: '/media/1' } });
     }
+    if (String(url).endsWith('/restart')) return window.__gone ? new Response('', { status: 404 }) : new Response('v=0', { status: 200 });
     return real(url, options);
   };
 })();

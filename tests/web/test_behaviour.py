@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.web.fixture import load
-from tests.web.harness import House, house
+from tests.web.harness import House, house, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -257,11 +257,87 @@ async def test_own_drop_is_said_and_reconnects_by_itself(court_house: House) -> 
     async with court_house.open("party") as screen:
         await screen.hall("room")
         await screen.page.wait_for_selector("body[data-media=up]")
+        await screen.context.set_offline(True)
         await court_house.court.hang_up()
         await screen.page.wait_for_selector("[data-notice=link-lost]")
         assert "不需要做任何操作" in await screen.page.inner_text("[data-notice=link-lost]")
+        assert await screen.page.locator("article[data-kind=seat] video").count() > 1  # the last pictures stay
+        await screen.context.set_offline(False)
         await screen.page.wait_for_selector("[data-notice=link-back]")
-        assert "秒" in await screen.page.inner_text("[data-notice=link-back]")
+        await screen.page.wait_for_selector("[data-notice=link-back]", state="detached")
+        assert not await screen.page.locator("[data-missed]").count()  # the sound never stopped
+
+
+async def test_the_seconds_missed_are_said_and_may_be_asked_for_again(court_house: House) -> None:
+    async with court_house.open("party") as screen:
+        await screen.hall("room")
+        await screen.page.wait_for_selector("body[data-media=up]")
+        await screen.page.evaluate("new Promise((done) => setTimeout(done, 1200))")  # the pulse is read once a second
+        await screen.page.evaluate("window.__silent = true")
+        await screen.context.set_offline(True)
+        await court_house.court.hang_up()
+        await screen.page.wait_for_selector("[data-notice=link-lost]")
+        await screen.page.evaluate("new Promise((done) => setTimeout(done, 3000))")
+        await screen.context.set_offline(False)
+        await screen.page.wait_for_selector("body[data-socket=up]")
+        await screen.page.evaluate("window.__silent = false")
+        notice = screen.page.locator("[data-missed]")
+        await notice.wait_for()
+        seconds = int(await notice.get_attribute("data-missed") or 0)
+        assert seconds >= 3
+        assert f"您刚才中断了{seconds}秒" in await notice.inner_text()
+        await screen.page.click("[data-action=repeat]")
+        asked = await sent(court_house, "request")
+        assert asked["kind"] == "speak"
+        assert f"{seconds}秒" in asked["text"]
+        await notice.wait_for(state="detached")
+
+
+@pytest.mark.parametrize("ours", [True, False])
+async def test_a_cut_that_no_connection_noticed_is_said_if_it_was_ours(court_house: House, ours: bool) -> None:
+    async with court_house.open("party") as screen:
+        await screen.hall("room")
+        await screen.page.wait_for_selector("body[data-media=up]")
+        await screen.page.evaluate("new Promise((done) => setTimeout(done, 1200))")  # the pulse is read once a second
+        await screen.page.evaluate(f"window.__silent = true; window.__cut = {str(ours).lower()}")
+        await screen.page.evaluate("new Promise((done) => setTimeout(done, 4000))")
+        await screen.page.evaluate("window.__silent = window.__cut = false")
+        if ours:
+            await screen.page.wait_for_selector("[data-missed]")
+        else:
+            await screen.page.evaluate("new Promise((done) => setTimeout(done, 2500))")
+            assert await screen.page.locator("[data-missed]").count() == 0
+
+
+async def test_a_picture_that_our_line_does_not_carry_is_marked(court_house: House) -> None:
+    async with court_house.open("party") as screen:
+        await screen.hall("room")
+        await screen.page.wait_for_selector("body[data-media=up]")
+        shown = screen.page.locator("article[data-kind=seat]:has(video[data-mid^=v]) ").first
+        mid = await shown.locator("video").get_attribute("data-mid")
+        await screen.page.evaluate("mid => { window.__still = [mid]; }", mid)
+        await screen.page.wait_for_selector(f"article[data-paused]:has(video[data-mid={mid}])")
+        assert await screen.page.locator("article[data-paused]").count() == 1
+        assert "声音优先" in await screen.page.locator("article[data-paused]").inner_text()
+        await screen.page.evaluate("window.__still = []")
+        await screen.page.wait_for_selector("article[data-paused]", state="detached")
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_a_broken_connection_is_restarted_and_replaced_if_it_is_gone(court_house: House, gone: bool) -> None:
+    async with court_house.open("party", script=f"window.__gone = {str(gone).lower()}") as screen:
+        await screen.hall("room")
+        await screen.page.wait_for_selector("body[data-media=up]")
+        before = await screen.page.evaluate("window.__asked.length")
+        await screen.page.evaluate("window.__pcs[0].become('disconnected')")
+        steps = ["POST /media/1/restart", "PUT /media/1"]
+        if gone:
+            steps[1:1] = ["POST /api/v1/hearings/h-demo/media"]
+        await until(screen.page, f"window.__asked.length === {before + len(steps)}")
+        await until(screen.page, "document.body.dataset.media === 'up'")
+        assert await screen.page.evaluate(f"window.__asked.slice({before})") == steps
+        states = await screen.page.evaluate("window.__pcs.map((pc) => pc.connectionState)")
+        assert states == (["closed", "connected"] if gone else ["connected"])
 
 
 async def test_lost_media_is_asked_for_again_without_limit(court_house: House) -> None:

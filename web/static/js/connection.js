@@ -8,6 +8,10 @@
 import { io } from '/static/vendor/socket.io.esm.min.js';
 
 const ANSWER_MS = 8000;
+/** One attempt may take three times what the last good one took, at first: after a cut TCP's own back-off would cost seconds. */
+const ATTEMPT_MS = { least: 500, first: 1500, most: 8000 };
+const QUICK = 12; // attempts before the pauses grow: many seats come back at once to a court that was restarted
+const PAUSE_MS = { least: 80, quick: 200, most: 3000 };
 
 /** @typedef {{ok: boolean, seq?: number, code?: string, message?: string}} Answer */
 /** @typedef {{kind: string, code?: string}} Signal */
@@ -22,11 +26,13 @@ export class Connection {
   /** @param {string} seat @param {string} lang @param {Listener} listener */
   constructor(seat, lang, listener) {
     this.final = false;
-    this.auth = { seat, lang };
+    this.auth = { seat, lang, page: Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, '0')).join('') };
     this.socket = io('/hearing', {
       auth: (/** @type {(auth: object) => void} */ give) => give(this.auth),
-      transports: ['websocket', 'polling'], reconnectionDelay: 500, reconnectionDelayMax: 5000, timeout: 8000,
+      transports: ['websocket', 'polling'], reconnectionDelay: PAUSE_MS.least, reconnectionDelayMax: PAUSE_MS.quick, randomizationFactor: 0.5,
+      timeout: ATTEMPT_MS.most,
     });
+    this.#pace();
     this.socket.on('connect', () => listener.state('up', ''));
     this.socket.on('view', listener.view);
     this.socket.on('signal', (/** @type {Signal} */ signal) => {
@@ -41,6 +47,22 @@ export class Connection {
     this.socket.on('connect_error', (/** @type {Error} */ error) => {
       listener.state(this.socket.active ? 'down' : 'refused', error.message);
       if (!this.socket.active && !this.final) setTimeout(() => this.resume(), 5000);
+    });
+  }
+
+  /** How long attempts and the pauses between them last. */
+  #pace() {
+    const manager = this.socket.io;
+    let [began, usual] = [performance.now(), ATTEMPT_MS.first / 3];
+    manager.on('reconnect_attempt', (/** @type {number} */ attempt) => {
+      began = performance.now();
+      manager.timeout(Math.min(ATTEMPT_MS.most, Math.max(ATTEMPT_MS.least, usual * 3) * 1.3 ** Math.max(0, attempt - 4)));
+      manager.reconnectionDelayMax(attempt < QUICK ? PAUSE_MS.quick : PAUSE_MS.most);
+    });
+    manager.on('open', () => {
+      // an attempt that began in a dead line says nothing about a good one
+      usual = Math.min(ATTEMPT_MS.most / 3, usual * 1.5, performance.now() - began);
+      manager.reconnectionDelayMax(PAUSE_MS.quick);
     });
   }
 
@@ -80,4 +102,16 @@ export class Connection {
       return { ok: false, code: 'no_answer' };
     }
   }
+}
+
+/** Wi-Fi to mobile and the like, where the browser tells. Estimates of speed change all the time and mean nothing here.
+ * @param {() => void} changed */
+export function watchNetwork(changed) {
+  const network = /** @type {(EventTarget & {type?: string})|undefined} */ (/** @type {any} */ (navigator).connection);
+  let type = network?.type;
+  network?.addEventListener?.('change', () => {
+    if (network.type === type) return;
+    type = network.type;
+    if (type !== 'none') changed();
+  });
 }

@@ -7,7 +7,7 @@
 
 import { h } from './dom.js';
 import { icon } from './icons.js';
-import { openTransport } from './media.js';
+import { openTransport } from './transport.js';
 import { t } from './texts.js';
 import { preview } from './waiting.js';
 import { roleName } from './words.js';
@@ -154,7 +154,7 @@ export class Checker {
     /** @type {RTCPeerConnection|null} */
     let pc = null;
     try {
-      pc = await openTransport({ ...where, places: 0, publish: ['microphone'], ice, track: () => this.devices.tracks.microphone });
+      ({ pc } = await openTransport({ ...where, places: 0, publish: ['microphone'], ice, track: () => this.devices.tracks.microphone }));
       await connected(pc);
       const { rtt, loss } = await measure(pc);
       Object.assign(this.result, { rtt, loss, network: verdict(rtt, loss) });

@@ -21,6 +21,9 @@ export class LocalDevices {
     this.tracks = { microphone: null, camera: null };
     /** @type {MediaStream|null} */
     this.screen = null;
+    /** @type {Record<'microphone'|'camera', boolean>} what the person switched off stays off, also on another device */
+    this.off = { microphone: false, camera: false };
+    this.speaker = ''; // device id of the loudspeaker, '' for the system's choice
     this.preview = new MediaStream();
     /** false while the count-down of an admission runs: nobody is put on the air by surprise */
     this.onAir = true;
@@ -53,7 +56,7 @@ export class LocalDevices {
     if (old) { this.preview.removeTrack(old); old.onended = null; old.stop(); }
     this.tracks[kind] = track;
     this.preview.addTrack(track);
-    if (this.state[kind] !== 'off') this.state[kind] = 'on';
+    this.state[kind] = this.off[kind] ? 'off' : 'on';
     track.onended = () => { this.#drop(kind, 'lost'); this.changed(); };
     this.#apply();
   }
@@ -73,8 +76,9 @@ export class LocalDevices {
     }
   }
 
-  /** A device was plugged in: take it back if ours had gone. */
+  /** Something was plugged in or out: take a device back if ours had gone; a loudspeaker that is gone is the system's choice again. */
   async #returned() {
+    if (this.speaker && !(await this.choices()).some((one) => one.kind === 'audiooutput' && one.deviceId === this.speaker)) this.speaker = '';
     for (const kind of /** @type {const} */ (['microphone', 'camera'])) {
       if (!this.tracks[kind] && this.state[kind] !== 'denied') await this.#take(kind);
     }
@@ -89,7 +93,8 @@ export class LocalDevices {
 
   /** The person's own switch. Asks again for a device that is not there. @param {'microphone'|'camera'} kind */
   async toggle(kind) {
-    if (this.tracks[kind]) this.state[kind] = this.state[kind] === 'on' ? 'off' : 'on';
+    this.off[kind] = this.tracks[kind] !== null && this.state[kind] === 'on';
+    if (this.tracks[kind]) this.state[kind] = this.off[kind] ? 'off' : 'on';
     else await this.#take(kind);
     this.#apply();
     this.changed();
@@ -102,7 +107,9 @@ export class LocalDevices {
     } catch {
       return false;
     }
-    this.screen.getVideoTracks()[0].onended = () => { this.unshare(); ended(); };
+    const picture = this.screen.getVideoTracks()[0];
+    picture.contentHint = 'detail'; // a document must stay legible; it may lose frames instead
+    picture.onended = () => { this.unshare(); ended(); };
     this.changed();
     return true;
   }

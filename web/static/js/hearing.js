@@ -12,12 +12,14 @@ import { carryOut, facts, seatMenu } from './acts.js';
 import { renderBand } from './band.js';
 import { setClock, tick } from './clock.js';
 import { startPage } from './common.js';
-import { Connection } from './connection.js';
+import { Connection, watchNetwork } from './connection.js';
 import { LocalDevices } from './devices.js';
 import { Checker, chime, deviceCheck, freshCheck } from './devicecheck.js';
 import { fill } from './dom.js';
-import { Media, attach, preferences } from './media.js';
+import { Link } from './link.js';
+import { Media } from './media.js';
 import { chooseDevices, everyone, leave, makeRequest, more, requestMenu, undertaking } from './menus.js';
+import { attach, preferences } from './pictures.js';
 import { room } from './room.js';
 import { first, known, loadTexts, t } from './texts.js';
 import { readPage } from './types.js';
@@ -36,7 +38,7 @@ const checkedKey = `checked:${page.hearing}:${page.seat}`;
 const state = {
   view: null,
   devices: { microphone: 'none', camera: 'none', stream: null, sharing: false, audioOnly: false, blockedSound: false },
-  link: { socket: 'connecting', media: 'off', lostAt: 0, missed: 0, ended: '' },
+  link: { socket: 'connecting', media: 'off', lostAt: 0, missed: 0, back: false, held: [], paused: [], blank: [], ended: '' },
   check: freshCheck(),
   ui: { drawer: false, tab: 'requests', countdown: 0, toast: '', toastBad: false, phone: narrow.matches, calling: false, allSeats: false },
 };
@@ -48,7 +50,8 @@ const local = new LocalDevices(() => {
   if (checker && state.check.step === 'running') checker.listen();
   render();
 });
-const media = new Media({ hearing: page.hearing, seat: page.seat }, local, (is) => { state.link.media = is; linkChanged(); render(); });
+const link = new Link(state, () => render());
+const media = new Media({ hearing: page.hearing, seat: page.seat }, local, (is) => { state.link.media = is; link.changed(media); render(); }, () => link.beat(media));
 /** @type {Connection} */
 let connection;
 /** @type {Checker|null} */
@@ -133,23 +136,11 @@ function prefer() {
   void connection.command('media_preferences', { places });
 }
 
-/** One's own drop: begins when signalling or media is lost, ends when both are back. */
-function linkChanged() {
-  const { link, view } = state;
-  const lost = link.socket === 'down' || (Boolean(media.wanted) && link.media === 'down');
-  if (lost && !link.lostAt && !link.ended && view?.room) Object.assign(link, { lostAt: performance.now(), missed: 0 });
-  const back = link.socket === 'up' && (!media.wanted || link.media === 'up');
-  if (link.lostAt && back) {
-    link.missed = Math.max(1, Math.round((performance.now() - link.lostAt) / 1000));
-    link.lostAt = 0;
-    setTimeout(() => { link.missed = 0; render(); }, 20000);
-  }
-}
-
 /** @param {View} view */
 function arrived(view) {
   const before = state.view;
   state.view = view;
+  link.told(before, view);
   setClock(view.clock.court);
   setSitting(view);
   if (view.room !== null) state.link.ended = '';
@@ -159,7 +150,7 @@ function arrived(view) {
   if (local.screen && view.presenting?.seat !== view.seat.id && before?.presenting?.seat === view.seat.id) local.unshare();
   media.apply(state.link.ended || !wantsMedia(view) ? null : view.media);
   reportDevices();
-  linkChanged();
+  link.changed(media);
   render();
 }
 
@@ -291,6 +282,7 @@ const ACTIONS = {
   all_seats: () => { state.ui.allSeats = !state.ui.allSeats; render(); },
   undertaking,
   retry: () => { connection.resume(); media.hurry(); },
+  repeat: () => send('request', { kind: 'speak', text: t('page.link.repeat_text', { seconds: state.link.missed }) }).then((ok) => { if (ok) { state.link.missed = 0; say(t('page.waiting.told_long')); } }),
   seen: () => { state.link.missed = 0; render(); },
   sound: () => { state.devices.blockedSound = false; document.querySelectorAll('audio').forEach((a) => void a.play()); render(); },
   return: comeBack,
@@ -333,7 +325,9 @@ addEventListener('pagehide', () => {
   navigator.sendBeacon(`/api/v1/hearings/${encodeURIComponent(page.hearing)}/beacon?seat=${encodeURIComponent(page.seat)}`,
     new Blob([JSON.stringify({ kind: 'page_hide', at: Date.now() * 1000 })], { type: 'application/json' }));
 });
-addEventListener('online', () => { connection?.resume(); media.hurry(); });
+const network = () => { connection?.resume(); media.hurry(); };
+addEventListener('online', network);
+watchNetwork(network);
 addEventListener('resize', () => { state.ui.phone = narrow.matches; render(); });
 document.addEventListener('visibilitychange', prefer);
 
@@ -362,9 +356,9 @@ async function start() {
     signal: signalled,
     state: (is, detail) => {
       state.link.socket = is;
-      if (is === 'up') { reported = ''; preferred = ''; media.hurry(); }
-      if (is !== 'up') console.info('signalling', is, detail);
-      linkChanged();
+      if (is === 'up') { reported = ''; preferred = ''; }
+      else { console.info('signalling', is, detail); media.lineLost(); }
+      link.changed(media);
       render();
     },
   });

@@ -5,115 +5,102 @@
  * - The server offers, we answer, once. Afterwards `view.media.routes` says who is in which place; nothing is renegotiated.
  * - A new `view.media.room` is a new transport: the new one is opened, then the old one is closed. Nothing of an old room is
  *   ever shown: streams are handed out for the present room only.
- * - A connection that fails is opened again, with growing pauses and without limit.
+ * - A line that breaks: first an ICE restart of the same transport, then a new transport, without limit while the room is ours.
+ *   While signalling is down nothing is asked: a request into a dead line only sits out TCP's back-off.
+ * - The old connection is closed when the new one is connected; its last pictures stay until the new ones arrive.
  * - DELETE is never used here: hanging up is the leave button and is evidence.
  */
 
-const PAUSES_MS = [300, 700, 1500, 3000, 5000, 8000];
-const PATIENCE_MS = 4000; // how long 'disconnected' may last before a new transport is asked for
-const CONNECT_MS = 12000;
+import { Pulse } from './pulse.js';
+import { Gone, OWN, connects, openTransport, restartTransport } from './transport.js';
 
-/** Open one transport and answer its offer.
- * @param {{hearing: string, seat: string, places: number, publish: string[], ice: RTCIceServer[],
- *   track: (mid: string) => MediaStreamTrack|null}} ask
- * @returns {Promise<RTCPeerConnection>} */
-export async function openTransport(ask) {
-  const headers = { 'Content-Type': 'application/json', 'Courtroom-Seat': ask.seat };
-  const answer = await fetch(`/api/v1/hearings/${encodeURIComponent(ask.hearing)}/media`, {
-    method: 'POST', headers, body: JSON.stringify({ places: ask.places, publish: ask.publish }),
-  });
-  if (answer.status !== 201) throw new Error(`media ${answer.status}`);
-  const location = answer.headers.get('Location') ?? '';
-  const pc = new RTCPeerConnection({ iceServers: ask.ice, bundlePolicy: 'max-bundle', rtcpMuxPolicy: 'require' });
-  try {
-    await pc.setRemoteDescription({ type: 'offer', sdp: await answer.text() });
-    for (const transceiver of pc.getTransceivers()) {
-      if (!['mic', 'cam', 'scr', 'scs'].includes(transceiver.mid ?? '')) continue;
-      transceiver.direction = 'sendonly';
-      await transceiver.sender.replaceTrack(ask.track(transceiver.mid ?? ''));
-    }
-    await pc.setLocalDescription(await pc.createAnswer());
-    await tuneSenders(pc);
-    const put = await fetch(location, {
-      method: 'PUT', headers: { 'Content-Type': 'application/sdp', 'Courtroom-Seat': ask.seat }, body: pc.localDescription?.sdp ?? '',
-    });
-    if (!put.ok) throw new Error(`answer ${put.status}`);
-    return pc;
-  } catch (error) {
-    pc.close();
-    throw error;
-  }
-}
-
-/** Bit rates for a court: voices first, faces clear, documents sharp. @param {RTCPeerConnection} pc */
-async function tuneSenders(pc) {
-  for (const { mid, sender } of pc.getTransceivers()) {
-    const parameters = sender.getParameters();
-    if (!parameters.encodings?.length || !['mic', 'cam', 'scr'].includes(mid ?? '')) continue;
-    for (const encoding of parameters.encodings) {
-      if (mid === 'mic') { encoding.maxBitrate = 40_000; encoding.networkPriority = 'high'; encoding.priority = 'high'; }
-      if (mid === 'scr') { encoding.maxBitrate = 2_000_000; encoding.maxFramerate = 15; }
-      if (mid === 'cam') {
-        const low = encoding.rid === 'l';
-        encoding.scaleResolutionDownBy = low ? 2 : 1;
-        encoding.maxBitrate = low ? 180_000 : 900_000;
-      }
-    }
-    try { await sender.setParameters(parameters); } catch (error) { console.info('sender parameters kept', mid, String(error)); }
-  }
-}
+const PAUSES_MS = [150, 300, 500, 800, 1200, 2000, 3000];
+const LIMITS_MS = [3000, 4000, 6000, 8000, 10000]; // for one request: a slow line must get through in the end
+const RESTART_MS = 3000;
+const CONNECT_MS = [4000, 6000, 9000, 12000];
+const PROBE_MS = 500;
 
 /** @typedef {'off'|'connecting'|'up'|'down'} MediaState */
+/** @typedef {import('./types.js').MediaView} MediaView */
+/** @typedef {import('./transport.js').Transport} Transport */
+
+/** @template T @param {T[]} steps @param {number} at */
+const step = (steps, at) => steps[Math.min(at, steps.length - 1)];
 
 export class Media {
   /**
    * @param {{hearing: string, seat: string}} where
    * @param {import('./devices.js').LocalDevices} devices
    * @param {(state: MediaState) => void} changed
+   * @param {() => void} beat called at every reading of the pulse
    */
-  constructor(where, devices, changed) {
+  constructor(where, devices, changed, beat = () => undefined) {
     this.where = where;
     this.devices = devices;
     this.changed = changed;
     /** @type {MediaState} */
     this.state = 'off';
-    /** @type {RTCPeerConnection|null} */
-    this.pc = null;
+    /** @type {Transport|null} */
+    this.transport = null;
     this.room = '';
     this.lastError = '';
-    /** @type {import('./types.js').MediaView|null} */
+    /** @type {MediaView|null} */
     this.wanted = null;
-    this.attempt = 0;
-    this.failures = 0;
-    /** @type {ReturnType<typeof setTimeout>|undefined} */
-    this.timer = undefined;
+    this.turn = 0; // whichever mending began last goes on; the others end
+    this.mending = false;
+    this.line = true; // signalling is up and has told us where we are
+    this.routed = false; // the server had routes for our transport
+    /** @type {Set<() => void>} */
+    this.sleepers = new Set();
     /** @type {Map<string, MediaStream>} */
     this.streams = new Map();
+    this.pulse = new Pulse(() => this.pc, () => this.state === 'down', beat);
   }
 
-  /** The newest word of the server about our media. @param {import('./types.js').MediaView|null} media */
+  get pc() {
+    return this.transport?.pc ?? null;
+  }
+
+  /** The newest word of the server about our media. @param {MediaView|null} media */
   apply(media) {
     const changedRoom = (media?.room ?? '') !== (this.wanted?.room ?? '');
+    const returned = !this.line;
     this.wanted = media;
-    if (!changedRoom) return;
-    this.failures = 0;
-    if (media) this.#open();
-    else this.close();
+    this.line = true;
+    if (!media) { if (changedRoom) this.close(); return; }
+    const dropped = this.routed && media.routes.length === 0;
+    this.routed = media.routes.length > 0;
+    if (changedRoom) void this.#mend(true);
+    else if (returned) this.#returned(dropped);
+  }
+
+  /** Signalling went away; whatever is asked now would only wait. */
+  lineLost() {
+    this.line = false;
+  }
+
+  /** Signalling is back in the same room: is our transport still there, and does anything come? @param {boolean} dropped */
+  #returned(dropped) {
+    if (this.mending || dropped || this.pc?.connectionState !== 'connected') { void this.#mend(dropped); return; }
+    const pc = this.pc;
+    this.pulse.look()
+      .then(() => new Promise((resolve) => setTimeout(resolve, PROBE_MS)))
+      .then(() => this.pulse.look())
+      .then((came) => { if (!came && pc === this.pc && !this.mending) void this.#mend(false); })
+      .catch((error) => { this.lastError = String(error); });
   }
 
   close() {
-    this.attempt += 1;
-    clearTimeout(this.timer);
+    this.turn += 1;
+    this.mending = false;
     this.wanted = null;
-    this.#drop();
-    this.#say('off');
-  }
-
-  #drop() {
-    this.pc?.close();
-    this.pc = null;
+    this.routed = false;
+    this.transport?.pc.close();
+    this.transport = null;
     this.room = '';
     this.streams.clear();
+    this.#wake();
+    this.#say('off');
   }
 
   /** @param {MediaState} state */
@@ -123,67 +110,113 @@ export class Media {
     this.changed(state);
   }
 
-  #open() {
-    clearTimeout(this.timer);
-    const [attempt, media] = [++this.attempt, this.wanted];
-    if (!media) return;
-    if (media.room !== this.room) this.#say('connecting');
-    const ask = { ...this.where, places: media.places, publish: media.publish, ice: media.ice_servers ?? [], track: (/** @type {string} */ mid) => this.devices.track(mid) };
-    openTransport(ask).then((pc) => this.#arrived(attempt, media.room, pc)).catch((error) => {
-      if (attempt !== this.attempt) return;
-      this.lastError = String(error);
-      this.#again();
-    });
+  /** Until it is connected: an ICE restart if there is something to restart, else a new transport; for ever. @param {boolean} anew */
+  async #mend(anew) {
+    const turn = ++this.turn;
+    const mine = () => turn === this.turn && this.wanted !== null;
+    this.mending = true;
+    let restart = !anew && this.#restartable();
+    const well = () => this.pc?.connectionState === 'connected' && this.#restartable();
+    const sick = !well(); // else another path is sought before anything is lost
+    const recovered = () => sick && well();
+    if (this.wanted?.room !== this.room) this.#say('connecting');
+    else if (sick || anew) this.#say('down');
+    for (let failures = 0; mine() && !recovered(); failures += 1) {
+      if (failures) await this.#sleep(step(PAUSES_MS, failures - 1) * (0.5 + Math.random() / 2));
+      while (mine() && !this.line && !recovered()) await this.#sleep(60_000); // apply(), close() and the connection wake us
+      if (!mine()) return;
+      if (recovered()) break;
+      try {
+        if (await (restart && this.#restartable() ? this.#restart() : this.#renew(mine, failures))) break;
+      } catch (error) {
+        this.lastError = String(error);
+        if (mine() && !(error instanceof Gone)) this.#say('down');
+      }
+      restart = false;
+    }
+    if (!mine()) return;
+    this.mending = false;
+    this.#say('up');
+    if (this.pc) this.#moved(this.pc);
   }
 
-  /** @param {number} attempt @param {string} room @param {RTCPeerConnection} pc */
-  #arrived(attempt, room, pc) {
-    if (attempt !== this.attempt) { pc.close(); return; }
-    const old = this.pc;
-    this.pc = pc;
+  #restartable() {
+    const state = this.pc?.connectionState;
+    return this.wanted !== null && this.room === this.wanted.room && state !== undefined && state !== 'failed' && state !== 'closed';
+  }
+
+  /** @returns {Promise<boolean>} */
+  async #restart() {
+    const transport = /** @type {Transport} */ (this.transport);
+    await restartTransport(transport, this.where.seat, LIMITS_MS[0]);
+    return connects(transport.pc, RESTART_MS);
+  }
+
+  /** @param {() => boolean} mine @param {number} failures @returns {Promise<boolean>} */
+  async #renew(mine, failures) {
+    const media = /** @type {MediaView} */ (this.wanted);
+    const next = await openTransport({
+      ...this.where, places: media.places, publish: media.publish, ice: media.ice_servers ?? [],
+      track: (/** @type {string} */ mid) => this.devices.track(mid), limit: step(LIMITS_MS, failures),
+    });
+    if (!mine() || media.room !== this.wanted?.room) { next.pc.close(); return false; }
+    const another = media.room !== this.room;
+    if (another) this.#adopt(next, media.room); // nothing of the room before may stay on the screen
+    const reached = await connects(next.pc, step(CONNECT_MS, failures));
+    if (!mine() || !reached) { if (this.pc !== next.pc) next.pc.close(); return false; }
+    if (!another) this.#adopt(next, media.room);
+    return true;
+  }
+
+  /** From now on this one counts. Its tracks go into the streams that are on the page: no element has to be filled anew.
+   * @param {Transport} next @param {string} room */
+  #adopt(next, room) {
+    const old = this.transport;
+    if (room !== this.room) this.streams = new Map();
+    this.transport = next;
     this.room = room;
-    this.streams.clear();
-    for (const { mid, receiver } of pc.getTransceivers()) {
-      if (mid && /^[av]\d+$/.test(mid)) this.streams.set(mid, new MediaStream([receiver.track]));
+    for (const { mid, receiver } of next.pc.getTransceivers()) {
+      if (!mid || !/^[av]\d+$/.test(mid)) continue;
+      const stream = this.streams.get(mid) ?? new MediaStream();
+      for (const track of stream.getTracks()) stream.removeTrack(track);
+      stream.addTrack(receiver.track);
+      this.streams.set(mid, stream);
     }
-    old?.close();
+    next.pc.addEventListener('connectionstatechange', () => { if (this.pc === next.pc) this.#moved(next.pc); });
+    old?.pc.close();
     this.refreshTracks();
-    pc.onconnectionstatechange = () => { if (this.pc === pc) this.#moved(pc); };
-    this.timer = setTimeout(() => { if (this.pc === pc && pc.connectionState !== 'connected') this.#again(); }, CONNECT_MS);
-    this.#moved(pc);
     this.changed(this.state);
   }
 
   /** @param {RTCPeerConnection} pc */
   #moved(pc) {
-    if (pc.connectionState === 'connected') {
-      clearTimeout(this.timer);
-      this.failures = 0;
-      this.#say('up');
-    } else if (pc.connectionState === 'failed' || pc.connectionState === 'closed') this.#again();
-    else if (pc.connectionState === 'disconnected') {
-      this.#say('down');
-      clearTimeout(this.timer);
-      this.timer = setTimeout(() => { if (this.pc === pc && pc.connectionState === 'disconnected') this.#open(); }, PATIENCE_MS);
-    }
+    if (pc.connectionState === 'connected') this.#wake();
+    else if (!this.mending && ['disconnected', 'failed', 'closed'].includes(pc.connectionState)) void this.#mend(pc.connectionState !== 'disconnected');
   }
 
-  #again() {
-    if (!this.wanted) return;
-    this.#say('down');
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.#open(), PAUSES_MS[Math.min(this.failures++, PAUSES_MS.length - 1)]);
+  /** @param {number} ms */
+  #sleep(ms) {
+    return /** @type {Promise<void>} */ (new Promise((resolve) => {
+      const done = () => { clearTimeout(timer); this.sleepers.delete(done); resolve(); };
+      const timer = setTimeout(done, ms);
+      this.sleepers.add(done);
+    }));
   }
 
-  /** Signalling came back: do not sit out the pause. */
+  #wake() {
+    for (const done of [...this.sleepers]) done();
+  }
+
+  /** The person asks, or the browser says there is a network again: do not sit out the pause; seek another path. */
   hurry() {
-    if (this.wanted && this.state === 'down') { this.failures = 0; this.#open(); }
+    if (this.mending) this.#wake();
+    else if (this.wanted && this.line && this.#restartable()) void this.#mend(false);
   }
 
   /** Local tracks changed (another camera, a screen): same transport, other track. */
   refreshTracks() {
     for (const { mid, sender } of this.pc?.getTransceivers() ?? []) {
-      if (!['mic', 'cam', 'scr', 'scs'].includes(mid ?? '')) continue;
+      if (!OWN.includes(mid ?? '')) continue;
       const track = this.devices.track(mid ?? '');
       if (sender.track !== track) sender.replaceTrack(track).catch((error) => { this.lastError = String(error); });
     }
@@ -193,57 +226,4 @@ export class Media {
   stream(mid) {
     return this.wanted && this.room === this.wanted.room ? this.streams.get(mid) ?? null : null;
   }
-}
-
-/**
- * Hand streams to the elements on the page: `video[data-seat]` by route, one `audio` per heard microphone.
- * @param {Media} media
- * @param {import('./types.js').State} state
- * @param {() => void} blocked called when the browser wants a click before it plays sound
- */
-export function attach(media, state, blocked) {
-  const routes = state.view?.media?.routes ?? [];
-  const own = state.view?.seat.id;
-  for (const video of /** @type {NodeListOf<HTMLVideoElement>} */ (document.querySelectorAll('video[data-seat]'))) {
-    const [seat, source] = [video.dataset.seat, video.dataset.source];
-    const mine = seat === own && source === 'camera';
-    const route = routes.find((r) => r.kind === 'video' && r.seat === seat && r.source === source);
-    const shown = mine ? media.devices.preview : seat === own ? media.devices.screen : route ? media.stream(route.mid) : null;
-    video.muted = true;
-    if (video.srcObject !== shown) video.srcObject = shown;
-    video.dataset.mid = route?.mid ?? '';
-    if (shown && video.paused) video.play().catch(() => undefined);
-  }
-  const holder = document.getElementById('sound');
-  if (!holder) return;
-  const heard = new Set(routes.filter((r) => r.kind === 'audio').map((r) => r.mid));
-  for (const audio of /** @type {NodeListOf<HTMLAudioElement>} */ (holder.querySelectorAll('audio'))) {
-    if (!heard.has(audio.dataset.mid ?? '')) audio.remove();
-  }
-  for (const mid of heard) {
-    let audio = /** @type {HTMLAudioElement|null} */ (holder.querySelector(`audio[data-mid="${CSS.escape(mid)}"]`));
-    if (!audio) {
-      audio = document.createElement('audio');
-      audio.dataset.mid = mid;
-      audio.autoplay = true;
-      holder.append(audio);
-    }
-    const stream = media.stream(mid);
-    if (audio.srcObject !== stream) audio.srcObject = stream;
-    if (stream && audio.paused) audio.play().catch((error) => { if (error.name === 'NotAllowedError') blocked(); });
-  }
-}
-
-/** How large each place is on this screen, CSS pixels; 0 for a place nobody looks at. @param {import('./types.js').State} state */
-export function preferences(state) {
-  /** @type {Map<string, number>} */
-  const widths = new Map();
-  for (const route of state.view?.media?.routes ?? []) if (route.kind === 'video') widths.set(route.mid, 0);
-  if (!state.devices.audioOnly && !document.hidden) {
-    for (const video of /** @type {NodeListOf<HTMLVideoElement>} */ (document.querySelectorAll('video[data-mid]'))) {
-      const mid = video.dataset.mid ?? '';
-      if (widths.has(mid)) widths.set(mid, Math.max(widths.get(mid) ?? 0, Math.round(video.clientWidth)));
-    }
-  }
-  return [...widths].map(([mid, width]) => ({ mid, width }));
 }

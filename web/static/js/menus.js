@@ -23,15 +23,25 @@ export async function chooseDevices(state, local) {
   };
   const { value, box } = await show({
     id: 'devices', title: t('page.room.devices'),
-    body: [select('audioinput', 'microphone'), select('videoinput', 'camera'),
+    body: [select('audioinput', 'microphone'), loudspeakers(all, local), select('videoinput', 'camera'),
       h('label', { class: 'row' }, h('input', { type: 'checkbox', id: 'audio-only', checked: state.devices.audioOnly }), t('page.devices.audio_only'))],
     buttons: [{ value: 'use', label: t('page.devices.use'), style: 'primary' }],
   });
   if (value !== 'use') return false;
   state.devices.audioOnly = Boolean(/** @type {HTMLInputElement|null} */ (box.querySelector('#audio-only'))?.checked);
   const id = (/** @type {string} */ name) => { const chosen = /** @type {HTMLSelectElement|null} */ (box.querySelector(`select[name="${name}"]`)); return chosen?.value ?? ''; };
+  local.speaker = id('speaker');
   await local.acquire({ microphone: id('microphone'), camera: id('camera') });
   return true;
+}
+
+/** Where the browser lets a page choose. @param {MediaDeviceInfo[]} all @param {import('./devices.js').LocalDevices} local */
+function loudspeakers(all, local) {
+  const ones = all.filter((d) => d.kind === 'audiooutput' && d.deviceId && d.deviceId !== 'default');
+  if (!ones.length || !('setSinkId' in HTMLMediaElement.prototype)) return null;
+  return h('div', { class: 'field' }, h('label', { for: 'choose-speaker' }, t('page.devices.speaker')),
+    h('select', { id: 'choose-speaker', name: 'speaker' }, h('option', { value: '', selected: !local.speaker }, t('page.devices.speaker_default')),
+      ones.map((d, i) => h('option', { value: d.deviceId, selected: d.deviceId === local.speaker }, d.label || `${t('page.devices.speaker')} ${i + 1}`))));
 }
 
 /** @param {State} state @param {string} kind @param {Send} send */

@@ -5,6 +5,7 @@
 import { h } from './dom.js';
 import { icon } from './icons.js';
 import { first, known, t } from './texts.js';
+import { isCourt } from './words.js';
 
 /** @typedef {import('./types.js').State} State */
 const ICONS = /** @type {Record<string, string>} */ ({ info: 'info', warn: 'alert', fault: 'alert', ask: 'bell' });
@@ -20,7 +21,14 @@ function own(state) {
   if (link.lostAt) {
     out.push(strip('link-lost', 'fault', t('page.link.lost'), `${t('page.link.lost_what')} ${t('page.link.lost_do')}`, h('button', { class: 'mini', type: 'button', 'data-action': 'retry' }, t('page.link.retry')), 'off'));
   } else if (link.missed > 0) {
-    out.push(strip('link-back', 'info', t('page.link.back'), t('page.link.missed', { seconds: link.missed }), h('button', { class: 'mini', type: 'button', 'data-action': 'seen' }, t('page.ok')), 'check'));
+    const acts = h('span', { class: 'acts' },
+      view?.may.request && !isCourt(view.seat.role) && h('button', { class: 'mini', type: 'button', 'data-action': 'repeat' }, t('page.link.repeat')),
+      h('button', { class: 'mini light', type: 'button', 'data-action': 'seen' }, t('page.ok')));
+    const says = strip('link-back', 'info', t('page.link.back'), t(isCourt(view?.seat.role ?? '') ? 'page.link.missed_court' : 'page.link.missed', { seconds: link.missed }), acts, 'check');
+    says.dataset.missed = String(link.missed);
+    out.push(says);
+  } else if (link.back) {
+    out.push(strip('link-back', 'info', t('page.link.back'), '', null, 'check'));
   }
   if (devices.blockedSound) out.push(strip('sound', 'ask', t('page.sound.blocked'), t('page.sound.blocked_do'), h('button', { class: 'mini light', type: 'button', 'data-action': 'sound' }, t('page.sound.on')), 'speaker'));
   if (view?.media && view.media.publish.length) {

@@ -6,6 +6,7 @@
 import { clockTime } from './clock.js';
 import { h } from './dom.js';
 import { icon } from './icons.js';
+import { routesOf } from './pictures.js';
 import { t } from './texts.js';
 import { ISOLATED, backBy, initial, isBench, roleName, seatState } from './words.js';
 
@@ -54,11 +55,21 @@ export function places(view, oneStage = false) {
   return at;
 }
 
+/** @param {State} state @param {Person} person */
+const cameraRoute = (state, person) => routesOf(state).find((r) => r.kind === 'video' && r.seat === person.seat && r.source === 'camera');
+
+/** A picture that our own line does not carry any more. @param {State} state @param {View} view @param {Person} person */
+function isPaused(state, view, person) {
+  if (person.seat === view.seat.id || person.connection !== 'good' || !hasPicture(state, view, person)) return false;
+  return state.link.paused.includes(cameraRoute(state, person)?.mid ?? '');
+}
+
 /** @param {State} state @param {View} view @param {Person} person */
 function hasPicture(state, view, person) {
   if (person.muted.includes('camera') || person.camera !== 'on') return false;
   if (person.seat === view.seat.id) return Boolean(state.devices.stream?.getVideoTracks().length);
-  return Boolean(view.media?.routes.some((r) => r.seat === person.seat && r.source === 'camera'));
+  if (state.devices.audioOnly) return false;
+  return Boolean(cameraRoute(state, person));
 }
 
 /** @param {State} state @param {View} view @param {Person} person */
@@ -70,7 +81,7 @@ function picture(state, view, person) {
   if (hasPicture(state, view, person)) {
     return [h('video', { 'data-seat': person.seat, 'data-source': 'camera', autoplay: true, playsinline: true, muted: true, 'data-keep': true, 'data-key': 'video', 'aria-label': t('page.room.picture_of', { name: person.name }) })];
   }
-  const why = person.muted.includes('camera') ? 'device.camera.by_court' : person.camera === 'on' ? 'device.camera.coming' : `device.camera.${person.camera}`;
+  const why = person.seat !== view.seat.id && state.devices.audioOnly && person.camera === 'on' ? 'page.room.audio_only' : person.muted.includes('camera') ? 'device.camera.by_court' : person.camera === 'on' ? 'device.camera.coming' : `device.camera.${person.camera}`;
   return [h('div', { class: 'initial', 'aria-hidden': 'true' }, initial(person.name)), h('span', null, t(why))];
 }
 
@@ -88,10 +99,14 @@ function flags(view, person, phone) {
 export function tile(state, person, panel) {
   const view = /** @type {View} */ (state.view);
   const says = seatState(view, person);
-  const box = h('div', { class: 'picture' }, picture(state, view, person), flags(view, person, state.ui.phone));
+  const paused = isPaused(state, view, person);
+  const blank = !paused && hasPicture(state, view, person) && state.link.blank.includes(cameraRoute(state, person)?.mid ?? '');
+  const box = h('div', { class: 'picture' }, picture(state, view, person), flags(view, person, state.ui.phone),
+    blank && h('div', { class: 'blank' }, h('div', { class: 'initial', 'aria-hidden': 'true' }, initial(person.name)), h('span', null, t('page.room.no_picture'))),
+    paused && h('span', { class: 'paused' }, icon('net'), h('span', null, t(state.ui.phone ? 'page.room.paused.short' : 'page.room.paused'))));
   return h('article', {
     class: `tile ${says.kind}${person.floor ? ' has-floor' : ''}`, 'data-key': `seat-${person.seat}`, 'data-seat': person.seat,
-    'data-kind': 'seat', 'data-state': says.kind, 'aria-label': `${roleName(person)} ${person.name}`,
+    'data-kind': 'seat', 'data-state': says.kind, 'data-paused': paused ? '' : null, 'aria-label': `${roleName(person)} ${person.name}`,
   }, panel ? h('div', { class: 'split' }, box, panel) : box, h('div', { class: 'plate' },
     h('span', { class: 'role', 'data-floor': person.floor ? t('page.room.has_floor') : null }, roleName(person, state.ui.phone)),
     h('span', { class: 'name' }, person.name),

@@ -44,7 +44,9 @@
  * @typedef {{microphone: string, camera: string, stream: MediaStream|null, sharing: boolean, audioOnly: boolean,
  *   blockedSound: boolean}} Devices what this browser's own devices do (`on off lost denied none`)
  * @typedef {{socket: 'connecting'|'up'|'down'|'refused', media: 'off'|'connecting'|'up'|'down', lostAt: number,
- *   missed: number, ended: ''|'replaced'|'removed'|'left'}} Link our two connections; `lostAt` is performance.now() ms
+ *   missed: number, back: boolean, held: Route[], paused: string[], blank: string[], ended: ''|'replaced'|'removed'|'left'}} Link our two connections; `lostAt` is
+ *   performance.now() ms; `held` are the last routes while we are cut off; `paused` the places whose picture stands
+ *   still, `blank` those that never showed one
  * @typedef {{step: 'off'|'running'|'done', light: ''|'good'|'dark'|'bright', heard: boolean, speaker: ''|'asked'|'good'|'bad',
  *   network: ''|'running'|'good'|'fair'|'bad', rtt: number, loss: number, replay: ''|'recording'|'playing'}} DeviceCheck
  * @typedef {{drawer: boolean, tab: 'transcript'|'exhibits'|'requests', countdown: number, toast: string, toastBad: boolean,
