@@ -1,105 +1,162 @@
-"""``make bench``: how long people wait, measured in real browsers; a table, and ``build/bench.json``.
+"""``make bench``: our media worker beside Janus, a naive relay and the kernel's own price; then real browsers.
 
-* answer → picture: from the server taking a page's answer to the first remote picture that page shows.
-* call → picture: from the click on 传唤 to the witness on the judge's screen; the witness's page
-  opens its transport anew in between (isolation is a missing transport, not a mute).
-
-Numbers of a shared machine: look at the middle, not at the worst.
+``python -m tests.bench --only hearing,broadcast --servers ours,floor --windows 3`` is enough while optimising;
+``--short`` is the whole without browsers in a minute or so; ``--markdown`` prints the last run for the README.
+A table per question, and ``build/bench.json``.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import json
+import contextlib
 import os
-import statistics
-import tempfile
-from pathlib import Path
+import platform
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from playwright.async_api import async_playwright
-from rich.console import Console
-from rich.table import Table
+from tests.bench import joins, report
+from tests.bench.capacity import capacity
+from tests.bench.floor import Floor
+from tests.bench.janus import Janus
+from tests.bench.load import Load, Place, Plan, broadcast, hearing, load
+from tests.bench.ours import Ours
+from tests.bench.relay import Relay
+from tests.bench.server import Server
+from tests.bench.windows import window
+from tests.netlab import hosts
 
-from tests.e2e.court import Court, until
-from tests.e2e.devices import CLERK, JUDGE, PLAINTIFF, WITNESS
-from tests.e2e.people import AtBrowser, at_browsers
-
-ROUNDS = 10
-STOPWATCH = (Path(__file__).parent / "stopwatch.js").read_text(encoding="utf-8")
-PEOPLE = (JUDGE, PLAINTIFF, WITNESS)
-
-
-async def watch(page: AtBrowser) -> dict[str, Any]:
-    return await page.page.evaluate("() => window.__watch")
-
-
-async def first_after(page: AtBrowser, seat: str, since: float) -> float | None:
-    """When the page first showed ``seat`` after ``since``, on the page's clock."""
-    seen = [one["at"] for one in (await watch(page))["first"] if one["seat"] == seat and one["at"] >= since]
-    return min(seen) if seen else None
-
-
-async def answer_to_picture(judge: AtBrowser, plaintiff: AtBrowser, seat: str, judges: str) -> list[float]:
-    times = []
-    for _ in range(ROUNDS):
-        await plaintiff.page.reload()
-        await plaintiff.room("courtroom")
-        at = await until(lambda: first_after(plaintiff, judges, 0.0))
-        answered = [moment for moment in (await watch(plaintiff))["answered"] if moment <= at]
-        times.append(at - answered[-1])
-        await judge.when("seat => !!document.querySelector(`video[data-seat='${seat}']`)", seat)
-    return times
+SERVERS: dict[str, Callable[[Place], Server]] = {
+    "ours": Ours,
+    "janus": Janus,
+    "janus2": lambda place: Janus(place, loops=2),
+    "floor": Floor,
+    "relay": Relay,
+}
+CLASSES: dict[str, type[Server]] = {"ours": Ours, "janus": Janus, "janus2": Janus, "floor": Floor, "relay": Relay}
+PARTS = ("hearing", "broadcast", "join", "capacity", "browsers")
+JOINERS = ("ours", "janus")  # the floor has no handshake, two loops change nothing here
 
 
-async def call_to_picture(judge: AtBrowser, witness: AtBrowser, seat: str) -> list[float]:
-    times = []
-    for number in range(ROUNDS):
-        await judge.act("call", seat)
-        called = (await watch(judge))["called"][number]
-        times.append(await until(lambda called=called: first_after(judge, seat, called)) - called)
-        await judge.act("dismiss", seat)
-        await witness.room("witness_room")
-    return times
+@contextlib.asynccontextmanager
+async def running(one: Load, names: list[str]) -> AsyncIterator[list[Server]]:
+    """Fresh processes of these servers."""
+    async with contextlib.AsyncExitStack() as stack:
+        servers: list[Server] = []
+        for name in names:
+            server = SERVERS[name](one.place)
+            await server.start()
+            stack.push_async_callback(server.stop)
+            servers.append(server)
+        yield servers
 
 
-async def measure() -> dict[str, list[float]]:
-    with tempfile.TemporaryDirectory(prefix="court-bench-") as folder:
-        data = Path(folder)
-        async with async_playwright() as playwright, Court(data / "data") as court:
-            hearing = await court.create((*PEOPLE, CLERK))
-            async with at_browsers(playwright, PEOPLE, data) as sitting:
-                for one in sitting.values():
-                    await one.context.add_init_script(STOPWATCH)
-                for person in PEOPLE:
-                    await sitting[person.role].join(hearing.seats[person.role]["join_url"])
-                judge, plaintiff, witness = (sitting[person.role] for person in PEOPLE)
-                for person in (PLAINTIFF, WITNESS):
-                    await judge.act("admit", hearing.seat(person))
-                await plaintiff.room("courtroom")
-                await judge.act("open_hearing")
-                await judge.when("() => document.body.dataset.phase === 'open'")
-                return {
-                    "answer to first remote picture": await answer_to_picture(
-                        judge, plaintiff, hearing.seat(PLAINTIFF), hearing.seat(JUDGE)
-                    ),
-                    "call to witness's first picture": await call_to_picture(judge, witness, hearing.seat(WITNESS)),
-                }
+async def windows(one: Load, what: str, names: list[str], count: int, seconds: float) -> dict[str, Any]:
+    """The servers in turn under one load."""
+    async with running(one, names) as servers:
+        plans: dict[str, Plan] = {}
+        before = {}
+        for server in servers:
+            make, seats = (hearing, 9) if what == "hearing" else (broadcast, 50)
+            plan = make(f"{what}-{server.name}", 2 if server.scale else seats)
+            plans[server.name], before[server.name] = plan, server.memory()
+            await server.seat(one, plan, plan.seats)
+        seen = {server.name: [] for server in servers}
+        for _ in range(count):
+            for server in servers:
+                seen[server.name].append(await window(one, server, [plans[server.name]], seconds))
+        result = {}
+        for server in servers:
+            name = server.name
+            result[name] = report.summary(seen[name], verbatim=server.verbatim) | {
+                "kb_per_seat": (server.memory() - before[name]) / 1024 / len(plans[name].seats),
+                "scale": server.scale,
+                "notes": server.notes(),
+            }
+        return result
 
 
-def main() -> None:
-    results = asyncio.run(measure())
-    table = Table("what", "rounds", "p50 ms", "p95 ms", "worst ms", title=f"{os.cpu_count()} cores")
-    report = {}
-    for name, times in results.items():
-        p50, p95 = statistics.median(times), statistics.quantiles(times, n=20, method="inclusive")[18]
-        table.add_row(name, str(len(times)), f"{p50:.0f}", f"{p95:.0f}", f"{max(times):.0f}")
-        report[name] = {"p50_ms": round(p50, 1), "p95_ms": round(p95, 1), "times_ms": [round(one, 1) for one in times]}
-    Console().print(table)
-    out = Path("build/bench.json")
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+async def join(one: Load, names: list[str], rounds: int) -> dict[str, Any]:
+    result = {}
+    for name in names:
+        async with running(one, [name]) as servers:
+            for server in servers:
+                running_plan = hearing(f"lone-{name}")
+                lone = await joins.lone(one, server, running_plan, rounds)
+                await server.drain(one, running_plan, running_plan.seats[:-1])
+                fresh = hearing(f"together-{name}")
+                nine = await joins.together(one, server, fresh, max(2, rounds // 2), len(fresh.seats))
+                result[server.name] = {"lone": report.waits(lone), "together": report.waits(nine)}
+    return result
+
+
+async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Every part asked for; the file is written after each, so that an end by force keeps what was seen."""
+    parts = arguments.only.split(",")
+    absent = {name: why for name in arguments.servers.split(",") if (why := CLASSES[name].missing())}
+    names = [name for name in arguments.servers.split(",") if name not in absent]
+    result: dict[str, Any] = {
+        "machine": {"cores": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()},
+        "windows": arguments.windows, "seconds": arguments.seconds, "link": arguments.link, "absent": absent,
+    }  # fmt: skip
+    if set(parts) - {"browsers"}:
+        async with load(arguments.link) as one:
+            for part in ("hearing", "broadcast"):
+                if part in parts:
+                    # nobody would send a broadcast through decoders and encoders
+                    chosen = [name for name in names if part == "hearing" or name != "relay"]
+                    result[part] = await windows(one, part, chosen, arguments.windows, arguments.seconds)
+                    report.save(result)
+            joiners = [name for name in names if name in JOINERS]
+            if "join" in parts:
+                result["join"] = await join(one, joiners, arguments.rounds)
+                report.save(result)
+            if "capacity" in parts:
+                result["capacity"] = {}
+                for name in joiners:
+                    async with running(one, [name]) as servers:
+                        for server in servers:
+                            result["capacity"][server.name] = await capacity(one, server, arguments.seconds)
+                report.save(result)
+    if "browsers" in parts:
+        from tests.bench import browsers
+
+        result["browsers"] = {name: report.waits(times) for name, times in (await browsers.measure()).items()}
+    return result
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, by comma: " + " ".join(PARTS))
+    parser.add_argument("--servers", default=",".join(SERVERS), help="by comma: " + " ".join(SERVERS))
+    parser.add_argument("--windows", type=int, default=5, help="of each server under each load")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of one window")
+    parser.add_argument("--rounds", type=int, default=10, help="of joining")
+    parser.add_argument("--link", choices=("address", "veth"), default="address", help="how clients reach the servers")
+    parser.add_argument("--short", action="store_true", help="fewer, shorter windows, no browsers, no relay")
+    parser.add_argument("--markdown", action="store_true", help="print the last run's tables and measure nothing")
+    arguments = parser.parse_args()
+    if arguments.markdown:
+        print(report.markdown())
+        return 0
+    if arguments.short:
+        arguments.windows, arguments.seconds, arguments.rounds = 2, 1.0, 4
+        arguments.only = "hearing,broadcast,join"
+        arguments.servers = "ours,janus,janus2,floor"
+    unknown = set(arguments.only.split(",")) - set(PARTS) | set(arguments.servers.split(",")) - set(SERVERS)
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    missing = hosts.available()
+    if missing and arguments.only != "browsers":
+        parser.error(missing)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # servers and namespaces go, however this ends
+    result = asyncio.run(measure(arguments))
+    report.save(result)
+    report.show(result)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,393 @@
+"""Every way into the court: UDP, TCP, relays, IPv6, through NAT, and from one network to another in the middle.
+
+The judge sits at this machine, the plaintiff on a host of its own (a network namespace) whose network is what the test
+says. Judged by what arrives: pixels and tones, and the candidate pair that the browser itself names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aioice import turn
+from aioice.stun import TransactionFailed
+from playwright.async_api import Page, Playwright
+
+from courtroom.channel import messages as m
+from courtroom.control.relay import Relay
+from tests.browser import harness
+from tests.browser.harness import Control
+from tests.e2e import relay
+from tests.e2e.court import Court, Issued, until
+from tests.e2e.devices import CLERK, JUDGE, PLAINTIFF
+from tests.e2e.people import CHROMIUM, AtBrowser, at_browsers
+from tests.e2e.test_coming_back import browser_processes
+from tests.netlab import hosts, ways
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(bool(hosts.available()), reason=hosts.available() or "network namespaces"),
+]
+
+PEOPLE = (JUDGE, PLAINTIFF)
+# Keeps every connection of a page in sight, and may force it through a relay.
+PEERS = """(relay) => {
+    window.__peers = [];
+    const Real = window.RTCPeerConnection;
+    window.RTCPeerConnection = class extends Real {
+        constructor(settings = {}) {
+            const servers = (settings.iceServers ?? []).map(
+                (one) => ({ ...one, urls: [one.urls].flat().filter((url) => url.startsWith(relay.scheme ?? '')) }));
+            super(relay.only ? { ...settings, iceServers: servers, iceTransportPolicy: 'relay' } : settings);
+            window.__peers.push(this);
+        }
+    };
+}"""
+PATH = """async () => {
+    const pc = window.__peers.findLast((one) => one.connectionState === 'connected');
+    if (!pc) return null;
+    const reports = await pc.getStats();
+    const transport = [...reports.values()].find((one) => one.type === 'transport');
+    const pair = reports.get(transport?.selectedCandidatePairId);
+    if (!pair) return null;
+    const [local, remote] = [reports.get(pair.localCandidateId), reports.get(pair.remoteCandidateId)];
+    return { local: local?.candidateType, protocol: remote?.protocol, relay: local?.relayProtocol,
+             address: remote?.address, port: remote?.port, state: pair.state };
+}"""
+
+
+@contextlib.asynccontextmanager
+async def hearing(
+    court: Court,
+    playwright: Playwright,
+    folder: Path,
+    far: str,
+    near: str,
+    *,
+    more: Sequence[str] = (),
+    forced: dict[str, Any] | None = None,
+    here: str = "127.0.0.1",
+) -> AsyncIterator[tuple[Issued, dict[str, AtBrowser]]]:
+    """An open hearing: the judge here, the plaintiff behind the launcher ``far``, who knows the pages as ``near``."""
+    issued = await court.create((JUDGE, CLERK, PLAINTIFF))
+    pages = int(court.url.rsplit(":", 1)[1])
+    tokens = {role: seat["token"] for role, seat in issued.seats.items()}
+    trusted = f"--unsafely-treat-insecure-origin-as-secure=http://{near}:{pages}"
+    async with (
+        at_browsers(playwright, (JUDGE,), folder) as inside,
+        at_browsers(playwright, (PLAINTIFF,), folder, executable=far, more=(trusted, *more)) as outside,
+    ):
+        sitting = {**inside, **outside}
+        judge, plaintiff = sitting[JUDGE.role], sitting[PLAINTIFF.role]
+        await judge.context.add_init_script(f"({PEERS})({{}})")
+        await plaintiff.context.add_init_script(f"({PEERS})({json.dumps(forced or {})})")
+        await judge.join(f"http://{here}:{pages}/j/{tokens[JUDGE.role]}")
+        await plaintiff.join(f"http://{near}:{pages}/j/{tokens[PLAINTIFF.role]}")
+        await judge.room("courtroom")
+        await judge.act("admit", issued.seat(PLAINTIFF))
+        await plaintiff.room("courtroom")
+        await judge.act("open_hearing")
+        await judge.when("() => document.body.dataset.phase === 'open'")
+        yield issued, sitting
+
+
+async def see_and_hear(issued: Issued, sitting: dict[str, AtBrowser]) -> None:
+    for person in PEOPLE:
+        await sitting[person.role].sees({issued.seat(one): one.colour for one in PEOPLE})
+    for person, other in ((JUDGE, PLAINTIFF), (PLAINTIFF, JUDGE)):
+        await until(lambda person=person, other=other: hears(sitting[person.role], {other.tone}))
+
+
+async def hears(person: AtBrowser, tones: set[int]) -> bool:
+    return await person.tones() == tones
+
+
+async def path(person: AtBrowser) -> dict[str, Any]:
+    """The candidate pair in use."""
+    return await until(lambda: person.page.evaluate(PATH))
+
+
+async def test_a_network_that_blocks_udp_is_no_obstacle(playwright: Playwright, tmp_path: Path) -> None:
+    with hosts.host() as far:
+        ways.nft(
+            far.name, "table inet no { chain out { type filter hook output priority 0; meta l4proto udp drop; }; }"
+        )
+        flags = ("--public-address", far.near, "--public-address", "127.0.0.1")
+        async with Court(tmp_path / "data", *flags, host="0.0.0.0") as court:
+            wrapper = far.wrapper(CHROMIUM, tmp_path)
+            async with hearing(court, playwright, tmp_path, wrapper, far.near) as (issued, sitting):
+                await see_and_hear(issued, sitting)
+                used = await path(sitting[PLAINTIFF.role])
+                assert (used["protocol"], used["address"]) == ("tcp", far.near), used
+                assert used["port"] == int(court.media[0].rsplit(":", 1)[1]), "the same number as the UDP port"
+                assert (await path(sitting[JUDGE.role]))["protocol"] == "udp"
+
+
+async def test_a_public_address_in_front_of_nat(playwright: Playwright, tmp_path: Path) -> None:
+    with ways.outside() as far:
+        flags = ("--public-address", "127.0.0.1", "--public-address", far.public)
+        async with Court(tmp_path / "data", *flags, host="0.0.0.0") as court:
+            wrapper = far.wrapper(CHROMIUM, tmp_path)
+            async with hearing(court, playwright, tmp_path, wrapper, far.public) as (issued, sitting):
+                await see_and_hear(issued, sitting)
+                used = await path(sitting[PLAINTIFF.role])
+                assert (used["protocol"], used["address"]) == ("udp", far.public), used
+
+
+async def test_a_host_that_has_ipv6_alone(playwright: Playwright, tmp_path: Path) -> None:
+    with ways.host_with_ipv6() as (far, near):
+        async with Court(tmp_path / "data", "--public-address", near, "--public-address", "::1", host="::") as court:
+            wrapper = far.wrapper(CHROMIUM, tmp_path)
+            async with hearing(
+                court, playwright, tmp_path, wrapper, f"[{near}]", here="[::1]"
+            ) as (issued, sitting):  # fmt: skip
+                await see_and_hear(issued, sitting)
+                used = await path(sitting[PLAINTIFF.role])
+                assert (used["protocol"], used["address"].strip("[]")) == ("udp", near), used
+
+
+# --- the worker alone: who is quiet, and who goes from one network to another -----------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def pages(
+    playwright: Playwright, folder: Path, wrappers: dict[str, str]
+) -> AsyncIterator[dict[str, Page]]:  # fmt: skip
+    """One browser a colour with the harness's page, which it does not need a network for."""
+    body = (Path(harness.__file__).parent / "page.html").read_text(encoding="utf-8")
+    async with contextlib.AsyncExitStack() as stack:
+        found = {}
+        for name, program in wrappers.items():
+            film = harness.colour_film(folder / f"{name}.y4m", {"red": (200, 30, 30), "blue": (30, 30, 200)}[name])
+            sound = harness.tone(folder / f"{name}.wav", 440)
+            flags = [
+                *harness.FLAGS, f"--use-file-for-fake-video-capture={film}",
+                f"--use-file-for-fake-audio-capture={sound}",
+            ]  # fmt: skip
+            browser = await playwright.chromium.launch(executable_path=program, args=flags, timeout=60_000)
+            stack.push_async_callback(browser.close)
+            page = await browser.new_page()
+            await page.route("http://localhost/**", lambda route: route.fulfill(body=body, content_type="text/html"))
+            await page.goto("http://localhost/")
+            await page.evaluate("media().then(() => true)")
+            found[name] = page
+        yield found
+
+
+async def local_address(page: Page, name: str) -> str | None:
+    """Where the page's packets leave from."""
+    return await page.evaluate(
+        """async (name) => {
+            const reports = await transports[name].pc.getStats();
+            const transport = [...reports.values()].find((one) => one.type === 'transport');
+            const pair = reports.get(transport?.selectedCandidatePairId);
+            return pair ? reports.get(pair.localCandidateId)?.address ?? null : null;
+        }""",
+        name,
+    )
+
+
+async def decoded(page: Page, name: str) -> int:
+    """Pictures of the other one that this page has decoded."""
+    stats = await page.evaluate("name => stats(name)", name)
+    return sum(one.get("framesDecoded", 0) for one in stats.get("inbound-rtp", []) if one["kind"] == "video")
+
+
+async def both_go_on(found: dict[str, Page], more: int = 15) -> None:
+    for name, page in found.items():
+        before = await decoded(page, name)
+        await until(lambda name=name, page=page, before=before: grown(page, name, before + more))
+
+
+async def grown(page: Page, name: str, count: int) -> bool:
+    return await decoded(page, name) > count
+
+
+async def two_talk(control: Control, found: dict[str, Page]) -> None:
+    for name, page in found.items():
+        await harness.join(control, page, "room", name, 1, ["microphone", "camera"])
+    await control.do(
+        lambda n: m.SetRoutes(
+            n, "room", 1, [m.Route("red", 0, "blue", "camera"), m.Route("blue", 0, "red", "camera")], []
+        )
+    )
+    await both_go_on(found)
+
+
+def states(control: Control, name: str) -> list[str]:
+    return [one.state for one in control.events if isinstance(one, m.TransportChanged) and one.transport == name]
+
+
+async def test_a_quiet_chromium_answers_and_its_death_is_known_within_two_seconds(
+    playwright: Playwright, tmp_path: Path
+) -> None:
+    """Without being asked it would say something every 2.5 s only."""
+    async with harness.worker() as control, pages(playwright, tmp_path, {"red": CHROMIUM}) as found:
+        await control.do(lambda n: m.OpenRoom(n, "room"))
+        await harness.join(control, found["red"], "room", "red", 1, [])
+        await control.changed("red", "connected")
+        await asyncio.sleep(12)  # the time that is watched, not waited for something
+        assert states(control, "red") == ["connected"]
+        for pid in browser_processes(tmp_path / "red.y4m"):
+            os.kill(pid, signal.SIGKILL)
+        killed = time.time_ns() // 1000  # the court clock of the harness
+        silent = await control.changed("red", "silent")
+        assert killed - 100_000 < silent.at < killed + 2_000_000
+
+
+async def test_from_one_network_to_another_on_the_same_transport(playwright: Playwright, tmp_path: Path) -> None:
+    """Both links are there, the one in use goes: the browser nominates the other pair and nothing is negotiated."""
+    with ways.roaming(both=True) as far:
+        wrappers = {"red": far.wrapper(CHROMIUM, tmp_path), "blue": CHROMIUM}
+        async with harness.worker(addresses=(far.server,)) as control, pages(playwright, tmp_path, wrappers) as found:
+            await control.do(lambda n: m.OpenRoom(n, "room"))
+            await two_talk(control, found)
+            used = await local_address(found["red"], "red")
+            assert used in (far.first, far.second)
+            roamer = far if used == far.first else far.swapped()
+            roamer.lose_first()
+            await both_go_on(found)
+            assert await local_address(found["red"], "red") == roamer.second
+            assert set(states(control, "red")) <= {"connected", "silent", "back"}, "never closed"
+            assert states(control, "red").count("connected") == 1
+
+
+async def test_a_restart_takes_the_transport_to_a_new_network(playwright: Playwright, tmp_path: Path) -> None:
+    """The only link goes, later another one comes: new ICE credentials, the same DTLS and SRTP, the same transport."""
+    with ways.roaming(both=False) as far:
+        wrappers = {"red": far.wrapper(CHROMIUM, tmp_path), "blue": CHROMIUM}
+        async with harness.worker(addresses=(far.server,)) as control, pages(playwright, tmp_path, wrappers) as found:
+            await control.do(lambda n: m.OpenRoom(n, "room"))
+            await two_talk(control, found)
+            assert await local_address(found["red"], "red") == far.first
+            far.lose_first()
+            lost = time.time_ns() // 1000
+            silent = await control.changed("red", "silent")
+            assert silent.at < lost + 2_000_000
+            far.gain_second()
+            offer = await control.do(lambda n: m.RestartTransport(n, "red"))
+            answer = await found["red"].evaluate("([name, sdp]) => answer(name, sdp)", ["red", offer])
+            await control.do(lambda n: m.AcceptAnswer(n, "red", answer))
+            await control.changed("red", "back", 30)
+            await both_go_on(found)
+            assert await local_address(found["red"], "red") == far.second
+            assert states(control, "red") == ["connected", "silent", "back"]
+
+
+# --- relays -----------------------------------------------------------------------------------------------------------
+
+needs_coturn = pytest.mark.skipif(bool(relay.available()), reason=relay.available() or "coturn")
+
+
+@needs_coturn
+@pytest.mark.parametrize("way", ["udp", "tcp", "tls"])
+async def test_media_crosses_a_relay(playwright: Playwright, tmp_path: Path, way: str) -> None:
+    """Through coturn as deploy/coturn has it, by a page that is not allowed any other way."""
+    with hosts.host() as far:
+        async with relay.coturn(tmp_path, far.near, far.near) as server:
+            url = server.urls[["udp", "tcp", "tls"].index(way)]
+            secret = tmp_path / "turn.secret"
+            secret.write_text(relay.SECRET + "\n", encoding="ascii")
+            flags = (
+                "--public-address", far.near, "--public-address", "127.0.0.1", "--turn-secret-file", str(secret),
+                *(word for one in server.urls for word in ("--turn-url", one)),
+            )  # fmt: skip
+            async with Court(tmp_path / "data", *flags, host="0.0.0.0") as court:
+                wrapper = far.wrapper(CHROMIUM, tmp_path)
+                forced = {"only": True, "scheme": url}
+                more = ("--ignore-certificate-errors",)
+                async with hearing(court, playwright, tmp_path, wrapper, far.near, more=more, forced=forced) as (
+                    issued,
+                    sitting,
+                ):
+                    await see_and_hear(issued, sitting)
+                    used = await path(sitting[PLAINTIFF.role])
+                    assert (used["local"], used["relay"]) == ("relay", way), used
+                    told = await sitting[PLAINTIFF.role].page.evaluate("window.__courtroom.view.media.ice_servers")
+                    assert [one["urls"] for one in told] == [list(server.urls)]
+                    assert relay.SECRET not in json.dumps(told)
+                    for secret_word in (relay.SECRET, told[0]["credential"]):
+                        assert secret_word not in court.log.read_text(encoding="utf-8")
+
+
+async def allocate(server: relay.Coturn, username: str, password: str) -> turn.TurnClientUdpProtocol:
+    """An allocation by somebody else's client."""
+    loop = asyncio.get_running_loop()
+    where = (server.address, server.port)
+    _, client = await loop.create_datagram_endpoint(
+        lambda: turn.TurnClientUdpProtocol(
+            where, username=username, password=password, lifetime=600, channel_refresh_time=500
+        ),
+        remote_addr=where,
+    )
+    try:
+        await client.connect()
+    except BaseException:
+        client.transport.close()
+        raise
+    return client
+
+
+MEDIA = "10.1.2.3"
+ELSEWHERE = (
+    "10.1.2.4", "10.255.0.1", "127.0.0.1", "172.16.0.1", "172.31.255.254", "192.168.1.1", "169.254.169.254",
+    "100.64.0.1", "0.0.0.0", "192.0.2.1", "198.18.0.1", "224.0.0.1", "239.1.1.1", "255.255.255.255", "203.0.113.1",
+)  # fmt: skip
+
+
+EVERYTHING = ("denied-peer-ip=0.0.0.0-255.255.255.255", "denied-peer-ip=::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
+PUBLIC = "11.0.0.1"  # only asked about: a channel is bound without a packet to its peer
+
+
+async def permitted(client: turn.TurnClientUdpProtocol, number: int, address: str) -> bool:
+    try:
+        await client.channel_bind(0x4000 + number, (address, 40000))
+    except TransactionFailed as refused:
+        if refused.response.error_code not in (400, 403):
+            raise
+        return False
+    return True
+
+
+@needs_coturn
+@pytest.mark.parametrize("without", [(), EVERYTHING], ids=["as-it-is", "second-belt"])
+async def test_the_relay_leads_to_the_court_and_nowhere_else(tmp_path: Path, without: tuple[str, ...]) -> None:
+    async with relay.coturn(tmp_path, "127.0.0.1", MEDIA, without) as server:
+        (told,) = Relay(server.urls, relay.SECRET).servers("h-1", "s-1", time.time_ns() // 1000)
+        client = await allocate(server, told["username"], told["credential"])
+        assert await permitted(client, 0, MEDIA)
+        for number, address in enumerate(ELSEWHERE, 1):
+            assert not await permitted(client, number, address), address
+        assert await permitted(client, 100, PUBLIC) == bool(without)
+        await client.delete()
+    for trouble in ("Bad configuration", "Unknown argument", "Wrong"):
+        assert not server.said(trouble), server.log.read_text(encoding="utf-8")
+
+
+@needs_coturn
+async def test_credentials_that_are_over_or_forged_open_nothing(tmp_path: Path) -> None:
+    async with relay.coturn(tmp_path, "127.0.0.1", MEDIA) as server:
+        now = time.time_ns() // 1000
+        ours, theirs = Relay(server.urls, relay.SECRET), Relay(server.urls, "another-secret-altogether")
+        (good,) = ours.servers("h-1", "s-1", now)
+        (early,) = ours.servers("h-1", "s-1", now - 4 * 3600 * 1_000_000)
+        (forged,) = theirs.servers("h-1", "s-1", now)
+        end, _, name = good["username"].partition(":")
+        for username, password in (
+            (early["username"], early["credential"]),
+            (forged["username"], forged["credential"]),
+            (f"{int(end) + 86400}:{name}", good["credential"]),  # an end that nobody signed
+            ("court", ""),
+        ):
+            with pytest.raises(TransactionFailed) as refused:
+                await allocate(server, username, password)
+            assert refused.value.response.error_code == 401
+        await (await allocate(server, good["username"], good["credential"])).delete()

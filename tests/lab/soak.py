@@ -1,0 +1,293 @@
+"""``make soak``: people come, go, are called and dismissed for a long time; do memory and descriptors stay?
+
+* A real court with its worker and capture writer; light clients (``light.py``) that send and receive real SRTP.
+* Every action is chosen by the seed and waited for; whatever is refused, fails or is logged as an error is counted.
+* Resident memory (``VmRSS``) of each process is read every ``SAMPLE_S``; the slope is the least-squares line after the
+  warm-up (the first third). A hearing is closed and another begun every ``--hearing-minutes``.
+* Descriptors are compared at rest: after a first short hearing, and after the last one, when nobody is there any more
+  and the archives are made.
+* ``--trace FOLDER`` runs every process under tracemalloc (slow) and has them say what grew between the two rests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import socketio
+
+from tests.e2e.court import Court, until
+from tests.e2e.devices import CLERK, DEFENDANT, JUDGE, PLAINTIFF, WITNESS
+from tests.lab import report
+from tests.lab.light import Seat
+
+SAMPLE_S = 2.0
+STAY_S = 0.7
+FIRST_STEPS = 5
+ARCHIVE_S, SETTLE_S = 600, 30
+PEOPLE = (JUDGE, CLERK, PLAINTIFF, DEFENDANT, WITNESS)
+PARTIES = (PLAINTIFF, DEFENDANT)
+PARTS = {"worker": "courtroom.worker", "writer": "recorder"}
+GOAL_MB_PER_HOUR = 1.0
+TRACE = Path(__file__).parent / "trace"
+
+
+@dataclass
+class Gauge:
+    """One process over time."""
+
+    pid: int
+    at: list[float] = field(default_factory=list)
+    rss_kb: list[int] = field(default_factory=list)
+    fds: list[int] = field(default_factory=list)
+    rest: list[int] = field(default_factory=list)  # descriptors when nobody is there
+
+    def read(self, at: float) -> None:
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        self.at.append(at)
+        self.rss_kb.append(int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]))
+        self.fds.append(self.descriptors())
+
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def found(self, warm_up: float) -> dict[str, Any]:
+        """Slope in MB an hour after the warm-up."""
+        rows = [(at, rss) for at, rss in zip(self.at, self.rss_kb, strict=True) if at >= warm_up]
+        megabytes = [round(rss / 1024, 1) for rss in self.rss_kb]
+        return {
+            "pid": self.pid, "rss_mb": megabytes, "slope_mb_h": round(slope(rows) * 3600 / 1024, 2),
+            "samples": len(rows), "fds": self.rest, "fds_max": max(self.fds),
+        }  # fmt: skip
+
+
+def slope(rows: list[tuple[float, int]]) -> float:
+    """Of the least-squares line; 0 of fewer than two points."""
+    if len(rows) < 2:
+        return 0.0
+    middle_x, middle_y = (sum(column) / len(rows) for column in zip(*rows, strict=True))
+    spread = sum((x - middle_x) ** 2 for x, _y in rows)
+    return sum((x - middle_x) * (y - middle_y) for x, y in rows) / spread if spread else 0.0
+
+
+class Sitting:
+    """One hearing and the people in it, cycling."""
+
+    def __init__(self, court: Court, chance: random.Random, failures: Counter[str], done: Counter[str]) -> None:
+        self.court = court
+        self._chance = chance
+        self._failures = failures
+        self._done = done
+        self.seats: dict[str, Seat] = {}
+
+    async def begin(self) -> None:
+        hearing = await self.court.create(PEOPLE)
+        self.seats = {one.role: Seat(self.court, hearing, one, self._fail) for one in PEOPLE}
+        for seat in self.seats.values():
+            await seat.arrive()
+        self.judge = self.seats[JUDGE.role]
+        for person in (*PARTIES, WITNESS):
+            await self.judge.command("admit", seat=self.seats[person.role].id)
+        await self.judge.command("open_hearing")
+        for person in (JUDGE, CLERK, *PARTIES):
+            await self._live(self.seats[person.role])
+
+    async def end(self) -> None:
+        """The hearing is closed and everybody goes home."""
+        await self.judge.command("close_hearing")
+        for seat in self.seats.values():
+            await seat.go()
+
+    def _fail(self, what: str) -> None:
+        self._failures[what] += 1
+
+    async def _live(self, seat: Seat) -> None:
+        """Waits until the seat is sent packets of others."""
+        await until(lambda: seat.media is not None)
+        assert seat.media is not None
+        before = seat.media.received
+        await until(lambda: seat.media is not None and seat.media.received >= before + 20)
+
+    async def step(self) -> None:
+        action: Callable[[], Awaitable[None]] = self._chance.choice(
+            [self._testimony, self._lid_closed, self._new_transport, self._left, self._muted]
+        )
+        self._done[action.__name__.strip("_")] += 1
+        try:
+            await action()
+        except (AssertionError, TimeoutError, socketio.exceptions.SocketIOError) as error:
+            self._fail(f"{action.__name__}: {error!r}"[:300])
+            for seat in self.seats.values():
+                if not seat.here:
+                    await seat.go()
+                    await seat.arrive()
+        await asyncio.sleep(STAY_S)
+
+    def _party(self) -> Seat:
+        return self.seats[self._chance.choice(PARTIES).role]
+
+    async def _testimony(self) -> None:
+        witness = self.seats[WITNESS.role]
+        await self.judge.command("call", seat=witness.id)
+        await until(lambda: witness.room == "courtroom")
+        await self._live(witness)
+        await asyncio.sleep(STAY_S)
+        await self.judge.command("dismiss", seat=witness.id)
+        await until(lambda: witness.room == "witness_room" and witness.media is None)
+
+    async def _lid_closed(self) -> None:
+        party = self._party()
+        await party.go()
+        await asyncio.sleep(STAY_S)
+        await party.arrive()
+        await self._live(party)
+
+    async def _new_transport(self) -> None:
+        party = self._party()
+        await party.hush()
+        await self._live(party)
+
+    async def _left(self) -> None:
+        party = self._party()
+        await party.command("leave")
+        await until(lambda: party.room is None)
+        await party.go()
+        await party.arrive()
+        await until(lambda: party.room == "waiting")
+        await self.judge.command("admit", seat=party.id)
+        await until(lambda: party.room == "courtroom")
+        await self._live(party)
+
+    async def _muted(self) -> None:
+        party = self._party()
+        await self.judge.command("mute", seat=party.id, kind="microphone")
+        await asyncio.sleep(STAY_S)
+        await self.judge.command("unmute", seat=party.id, kind="microphone")
+
+
+async def sample(gauges: dict[str, Gauge], started: float) -> None:
+    while True:
+        for gauge in gauges.values():
+            gauge.read(time.monotonic() - started)
+        await asyncio.sleep(SAMPLE_S)
+
+
+async def rest(gauges: dict[str, Gauge], court: Court, trace: str) -> None:
+    """Nobody is there and the archives are made: one more reading of descriptors, and of what is held in memory."""
+
+    async def archived() -> bool:
+        hearings = await court.get("/api/v1/hearings")
+        states = [(await court.get(f"/api/v1/hearings/{one['id']}/archive"))["state"] for one in hearings]
+        return all(state in ("sealed", "failed") for state in states)
+
+    async def settled() -> bool:
+        return all(not gauge.rest or gauge.descriptors() <= gauge.rest[0] for gauge in gauges.values())
+
+    await until(archived, ARCHIVE_S, 1)
+    with contextlib.suppress(AssertionError):  # what does not go down is what is to be seen
+        await until(settled, SETTLE_S, 1)
+    for gauge in gauges.values():
+        gauge.rest.append(gauge.descriptors())
+        if trace:
+            os.kill(gauge.pid, signal.SIGUSR2)
+    number = max(len(gauge.rest) for gauge in gauges.values())
+    if trace:
+        files = [Path(trace) / f"{gauge.pid}-{number}.txt" for gauge in gauges.values()]
+        await until(lambda: all(file.exists() for file in files), 120)
+
+
+async def run(options: argparse.Namespace) -> dict[str, Any]:
+    chance, failures, done = random.Random(options.seed), Counter[str](), Counter[str]()
+    if options.trace:
+        Path(options.trace).mkdir(parents=True, exist_ok=True)
+        os.environ |= {"PYTHONPATH": str(TRACE), "LAB_TRACE": options.trace}
+    with tempfile.TemporaryDirectory(prefix="court-lab-") as folder:
+        async with Court(Path(folder) / "data") as court:
+            pids = {"control": court.pid} | {name: court.child(part) for name, part in PARTS.items()}
+            gauges = {name: Gauge(pid) for name, pid in pids.items()}
+            first = Sitting(court, chance, failures, done)
+            await first.begin()
+            for _ in range(FIRST_STEPS):
+                await first.step()
+            await first.end()
+            await rest(gauges, court, options.trace)
+            started = time.monotonic()
+            end = started + options.minutes * 60
+            warm_up = options.minutes * 60 / 3
+            reader = asyncio.create_task(sample(gauges, started))
+            while time.monotonic() < end:
+                sitting = Sitting(court, chance, failures, done)
+                await sitting.begin()
+                done["hearings"] += 1
+                stop = min(end, time.monotonic() + options.hearing_minutes * 60)
+                while time.monotonic() < stop:
+                    await sitting.step()
+                    if reader.done():
+                        raise AssertionError("a process of the court is gone") from reader.exception()
+                await sitting.end()
+            reader.cancel()
+            await rest(gauges, court, options.trace)
+            logged = Counter(errors(court.log))
+    return {
+        "seed": options.seed, "minutes": options.minutes, "done": dict(done), "failures": dict(failures),
+        "logged_errors": dict(logged), "processes": {name: gauge.found(warm_up) for name, gauge in gauges.items()},
+    }  # fmt: skip
+
+
+def errors(log: Path) -> list[str]:
+    """Events that the court's own log calls errors, and tracebacks of anybody."""
+    found = []
+    for text in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        if text.startswith("Traceback"):
+            found.append("Traceback")
+            continue
+        try:
+            said = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(said, dict) and said.get("level") in ("error", "critical"):
+            found.append(str(said.get("event")))
+    return found
+
+
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.lab.soak")
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--hearing-minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--trace", default="", metavar="FOLDER")
+    parser.add_argument("--name", default="soak", help="of the file in build/")
+    return parser.parse_args(words)
+
+
+def main(words: list[str] | None = None) -> int:
+    options = arguments(words)
+    found = asyncio.run(run(options))
+    path = report.save(options.name, found)
+    rows = [
+        [name, one["rss_mb"][0], one["rss_mb"][-1], one["slope_mb_h"], *one["fds"], one["fds_max"]]
+        for name, one in found["processes"].items()
+    ]
+    print(report.table(("process", "MB first", "MB last", "MB/h", "fds at rest", "at the end", "fds max"), rows))
+    print(f"done {found['done']}\nfailures {found['failures']}\nlogged errors {found['logged_errors']}\n{path}")
+    steady = all(one["fds"][1] <= one["fds"][0] for one in found["processes"].values())
+    if not steady:
+        print("descriptors grow")
+    return 1 if found["failures"] or found["logged_errors"] or not steady else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
