@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from courtroom.errors import BadPacket, Refused
-from courtroom.sfu import kinds, layers, red, rtcp, selection
+from courtroom.sfu import kinds, layers, red, reports, selection, upkeep
 from courtroom.sfu import packet as wire
 from courtroom.sfu.consumer import Place
-from courtroom.sfu.downlink import BURST, UNLIMITED
+from courtroom.sfu.downlink import UNLIMITED
 from courtroom.sfu.kinds import BY_PAYLOAD_TYPE, BY_RETRANSMISSION, Kind
 from courtroom.sfu.member import Counters, Declared, Member, PlaceSsrcs
 from courtroom.sfu.munger import send_time
@@ -38,19 +38,10 @@ __all__ = [
 MAX_MEMBERS: Final = 64
 MAX_PLACES: Final = 16
 MAX_STREAMS: Final = 32
-REPORT_US: Final = 1_000_000
 FIRST_REPORT_US: Final = 200_000
 JUDGE_US: Final = 200_000
 SELECT_US: Final = 600_000  # for receivers without a budget: nothing changes for them but layers that vanish
-_OWN_SSRC: Final = 1  # sender of our RTCP
 _OPUS_FRAMES: Final = frozenset((120, 240, 480, 960, 1920, 2880))  # ticks of 48 kHz: 2.5 to 60 ms
-PASS_ON_US: Final = 100_000  # between two sender reports of one layer that are passed on
-PAD_US: Final = 100_000  # more than that is not made up for
-MAX_PADDING: Final = 100  # packets at once
-REDUNDANT_FROM: Final = 10  # permille of loss
-REDUNDANT_TWICE: Final = 50
-CALM_US: Final = 10_000_000
-ROOMY: Final = 500_000  # bit/s: a budget below has no room for saying things twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,65 +313,7 @@ class Router:
 
     def receive_rtcp(self, member: Member, data: bytes, now: int) -> None:
         """One decrypted RTCP datagram of ``member``; ``BadPacket`` when it is none."""
-        for report in rtcp.parse(data):
-            match report:
-                case rtcp.SenderReport(ssrc, ntp, timestamp):
-                    layer = member.streams.get(ssrc)
-                    if layer is not None:
-                        fresh = now - layer.reported_at >= PASS_ON_US
-                        layer.report(ntp, rtcp.from_ntp(ntp), timestamp, now)
-                        for place in layer.places if fresh else ():
-                            self._send_report(place, now)
-                    self._heard(member, report.blocks, now)
-                case rtcp.ReceiverReport(_, blocks):
-                    self._heard(member, blocks, now)
-                case rtcp.Nack(media, lost):
-                    self._repeat(self._own(member, media), lost, now)
-                case rtcp.Pli(media):
-                    self._wish(self._own(member, media))
-                case rtcp.Fir(ssrcs):
-                    for media in ssrcs[:MAX_PLACES]:
-                        self._wish(self._own(member, media))
-                case rtcp.Arrivals():
-                    member.downlink.arrived(report, now)
-                    if member.downlink.hard:
-                        selection.select(member, now)
-                case rtcp.Remb(bitrate):
-                    member.downlink.remb(bitrate, member.sending, now)
-                case rtcp.Bye():
-                    pass  # silence and DTLS say it better
-
-    @staticmethod
-    def _own(member: Member, ssrc: int) -> Place | None:
-        for place in member.places():
-            if place.ssrc == ssrc:
-                return place
-        return None
-
-    def _repeat(self, place: Place | None, lost: tuple[int, ...], now: int) -> None:
-        if place is not None:
-            self._put(place.member, place.repeats(lost, now, send_time(now)))
-
-    def _put(self, member: Member, packets: Sequence[bytes]) -> None:
-        if packets and not member.outbox:
-            self.full.append(member)
-        member.outbox += packets
-
-    @staticmethod
-    def _wish(place: Place | None) -> None:
-        if place is not None and place.layer is not None and place.media == "video":
-            place.layer.demand.wish()
-
-    @staticmethod
-    def _heard(member: Member, blocks: tuple[rtcp.Block, ...], now: int) -> None:
-        for block in blocks:
-            member.round_trip.heard(block, now)
-            for place in member.places():
-                if place.ssrc == block.ssrc:
-                    place.fraction, place.jitter = block.fraction, block.jitter
-        video = [place.fraction for place in member.video if place.layer is not None]
-        if video:
-            member.downlink.reported(max(video), member.sending, now)
+        reports.receive(self, member, data, now)
 
     # --- time ---
 
@@ -389,95 +322,28 @@ class Router:
         for member in self.members.values():
             if not member.connected:
                 continue
-            self._ask(member, now)
-            for place in member.places():
-                if place.report_due:
-                    self._send_report(place, now)
-            if member.pacer:
-                self._release(member, now)
-            if now >= member.report_at:
-                self._report(member, now)
-            if member.downlink.trying:
-                self._pad(member, now)
-            elif member.downlink.burst_due(now):
-                self._padding(member, BURST, now)
+            upkeep.tick(self, member, now)
         if now - self._judged_at >= JUDGE_US:
             self._judged_at = now
             self._judge(now)
         self._recording.tick(now)
 
+    def put(self, member: Member, packets: Sequence[bytes]) -> None:
+        """RTP for one member, after what already waits for it."""
+        if packets and not member.outbox:
+            self.full.append(member)
+        member.outbox += packets
+
+    def tell(self, member: Member, report: bytes) -> None:
+        """RTCP for one member."""
+        self.rtcp.append((member, report))
+
+    def drop(self, why: str) -> None:
+        self._counters.drop(why)
+
     def revive(self, member: Member) -> None:
         """The member is back after a silence: what it sends and what it gets begins with a key frame."""
-        for layer in member.streams.values():
-            if layer.media == "video" and layer.places:
-                layer.demand.wish()
-        for place in member.video:
-            if place.layer is not None:
-                place.layer.demand.wish()
-
-    def _ask(self, member: Member, now: int) -> None:
-        media = 0
-        for layer in member.streams.values():
-            media = layer.ssrc
-            lost = layer.gaps.due(now, member.round_trip.us)
-            if lost:
-                self.rtcp.append((member, rtcp.nack(_OWN_SSRC, layer.ssrc, [index & 0xFFFF for index in lost])))
-            if layer.demand.due(now):
-                self.rtcp.append((member, rtcp.pli(_OWN_SSRC, layer.ssrc)))
-        for message in member.arrivals.feedback(_OWN_SSRC, media, now):
-            self.rtcp.append((member, message))
-
-    def _send_report(self, place: Place, now: int) -> None:
-        report = place.sender_report(now)
-        if report is not None:
-            self.rtcp.append((place.member, report))
-
-    def _report(self, member: Member, now: int) -> None:
-        member.report_at = now + REPORT_US
-        blocks = [layer.reception.block(layer.ssrc, now) for layer in member.streams.values()]
-        if blocks:
-            self.rtcp.append((member, rtcp.receiver_report(_OWN_SSRC, blocks)))
-        octets = sum(place.octets for place in member.places())
-        member.sending, member.sent_octets = (octets - member.sent_octets) * 8, octets
-
-    def _release(self, member: Member, now: int) -> None:
-        if member.pacer.overfull:
-            self._counters.drop("paced_out")
-            member.pacer.clear()
-            for place in member.video:
-                place.stop()  # what was thrown away is missing: on with a key frame
-            selection.select(member, now)
-        self._put(member, member.pacer.release(send_time(now), now, sound=member.sound))
-
-    def _pad(self, member: Member, now: int) -> None:
-        """Fill the budget that is being tried: what media did not use since the last time."""
-        line = member.downlink
-        line.tick(now)
-        passed, member.padded_at = now - member.padded_at, now
-        used = line.sent.octets(member.padded_number)
-        free = min(line.budget, line.wanted * 6 // 5) * passed // 8_000_000 - used
-        if 0 < passed <= PAD_US:
-            self._padding(member, free // 323, now)
-        member.padded_number = line.sent.next
-
-    def _padding(self, member: Member, count: int, now: int) -> None:
-        when = send_time(now)
-        if member.video:
-            self._put(member, [member.video[0].padding(when, now) for _ in range(min(count, MAX_PADDING))])
-
-    def _protect_sound(self, member: Member, now: int) -> None:
-        """How often each packet of sound is sent again, by what the line loses; taken back slowly."""
-        line = member.downlink
-        level = 0 if line.loss < REDUNDANT_FROM else 1 if line.loss < REDUNDANT_TWICE else 2
-        if line.full or line.budget < ROOMY:
-            # what is lost now is lost because too much is sent
-            member.redundancy, member.lossy_at = 0, now
-        elif level >= member.redundancy:
-            member.redundancy, member.lossy_at = level, now
-        elif now - member.lossy_at >= CALM_US:
-            member.redundancy, member.lossy_at = member.redundancy - 1, now
-        for place in member.audio:
-            place.redundancy = member.redundancy
+        upkeep.revive(member)
 
     def _judge(self, now: int) -> None:
         for member in self.members.values():
@@ -494,7 +360,7 @@ class Router:
                     self._select_all(producer, now)
             if member.connected:
                 member.downlink.tick(now)
-                self._protect_sound(member, now)
+                upkeep.protect_sound(member, now)
                 if member.downlink.budget < UNLIMITED or now - member.selected_at >= SELECT_US:
                     selection.select(member, now)
         self._tell_speaking(now)
