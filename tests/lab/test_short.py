@@ -103,7 +103,10 @@ def test_a_bad_line_is_heard_and_seen_through() -> None:
     assert len(found["rows"]) == 2 * len(grid.SHORT)
     for row in found["rows"]:
         assert abs(row["line_loss"] - row["loss"]) <= 5, "the line must be as bad as asked"
-    assert not found["goals"]["missed"], found["goals"]
+        if not row["starved"]:
+            # ``make grid`` judges the goals; this is what no unrepaired line gives (it gave 18 % and 11 a second)
+            assert row["concealed"] <= 8, row
+            assert row["fps"] >= 10 or row["loss"] > 10, row
 
 
 @pytest.mark.e2e
