@@ -106,7 +106,7 @@ class Downlink:
     __slots__ = (
         "_base", "_bases", "_bases_at", "_burst_at", "_came", "_complaint_since", "_counts", "_cut_at",
         "_drained_by", "_feedback_at", "_first", "_free_since", "_grown_at", "_hold", "_hold_until",
-        "_loss_at", "_lost", "_random_loss", "_suspect", "_trial_until", "_tried_at", "_tried_from",
+        "_loss_at", "_lost", "_random_loss", "_run", "_suspect", "_trial_until", "_tried_at", "_tried_from",
         "_tried_standing", "_weighed_at", "_wider", "_window", "budget", "hard", "least", "loss", "sent",
         "standing", "state", "wanted",
     )  # fmt: skip
@@ -125,6 +125,7 @@ class Downlink:
         self._bases: deque[int] = deque(maxlen=BASES)
         self._bases_at = 0
         self._base = 1 << 62
+        self._run = (0, 0)  # packets lost in a row up to now, and when the first of them was sent
         self._came = self._lost = 0  # the sums of ``_counts``
         self._weighed_at = 0
         self._feedback_at = -FRESH_US
@@ -154,7 +155,7 @@ class Downlink:
             return
         entries, octets, came, lost, last = sent.entries, 0, 0, 0, -1
         delay = 1 << 62
-        run, run_at = 0, 0
+        run, run_at = self._run  # what is lost is judged when it is over: a hole may take several messages
         times = report.times
         if len(times) > sent.next - number:
             times = times[: sent.next - number]
@@ -173,7 +174,7 @@ class Downlink:
             else:
                 run_at = run_at if run else entry >> 12
                 run += 1
-        lost += run
+        self._run = (run, run_at)
         if not came:
             return
         self._feedback_at = now

@@ -260,9 +260,9 @@ def test_hole_in_the_line_is_no_narrow_line() -> None:
     court = Court(20_000_000)
     (watcher,) = court.watchers
     court.run(5)
-    for _ in range(2):
+    for seconds in (0.3, 1.0, 1.5):
         watcher.line.loss = 1.0
-        court.run(1.5)
+        court.run(seconds)
         watcher.line.loss = 0.0
         court.run(4)
     assert watcher.shown() == ("h", "h")
