@@ -282,6 +282,27 @@ async def test_a_restart_takes_the_transport_to_a_new_network(playwright: Playwr
             assert states(control, "red") == ["connected", "silent", "back"]
 
 
+async def test_who_goes_from_wifi_to_4g_keeps_the_seat(playwright: Playwright, tmp_path: Path) -> None:
+    """In a whole hearing: the first network goes, the second comes, the person goes on in the same seat and room."""
+    with ways.roaming(both=False) as far:
+        flags = ("--public-address", far.server, "--public-address", "127.0.0.1")
+        async with Court(tmp_path / "data", *flags, host="0.0.0.0") as court:
+            wrapper = far.wrapper(CHROMIUM, tmp_path)
+            async with hearing(court, playwright, tmp_path, wrapper, far.server) as (issued, sitting):
+                await see_and_hear(issued, sitting)
+                far.lose_first()
+                far.gain_second()
+                await see_and_hear(issued, sitting)
+                plaintiff = sitting[PLAINTIFF.role]
+                assert await plaintiff.page.evaluate("document.body.dataset.room") == "courtroom"
+                seat = issued.seat(PLAINTIFF)
+                report = await court.get(f"/api/v1/hearings/{issued.id}/presence")
+                (row,) = [one for one in report["seats"] if one["seat"] == seat]
+                assert row["connected"]
+                causes = {spell["cause"] for spell in row["timeline"]}
+                assert not causes & {"left_deliberately", "replaced_by_second_login", "platform_failure"}, causes
+
+
 # --- relays -----------------------------------------------------------------------------------------------------------
 
 needs_coturn = pytest.mark.skipif(bool(relay.available()), reason=relay.available() or "coturn")
