@@ -412,10 +412,16 @@ class CourtroomActor:
             return
         known_at, early = self._early.pop(seat, (0, ()))
         fresh = self._clock.now() - known_at < EARLY_FOR_US
-        rows = (*(early if fresh else ()), *(dict(row) for row in evidence))
+        rows = (*(early if fresh else ()), *(dict(row) for row in evidence), *self._overload())
         await self._carry_out(ObserveLoss(seat=seat, connection=state.connection, evidence=rows))
         await self._widen()
         self._watch_judge(seat)
+
+    def _overload(self) -> tuple[Row, ...]:
+        """Our own lateness is evidence too: nobody is to be blamed because we did not listen."""
+        now = self._clock.now()
+        late = self.media.late_us(now)
+        return (_fact(presence.HOST_OVERLOADED, now, late_ms=late // 1000),) if late else ()
 
     async def _return(self, seat: str) -> None:
         """Media of a seat runs again while its signalling never went away."""

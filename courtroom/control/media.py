@@ -39,7 +39,7 @@ from courtroom.channel.messages import (
     TransportChanged,
 )
 from courtroom.control.places import STAGE, Places, mid, slot
-from courtroom.control.workers import MediaWorker, WorkerPool
+from courtroom.control.workers import LATE_US, MediaWorker, WorkerPool
 from courtroom.errors import Refused, Unavailable
 from courtroom.hearing.access import RECORDER, Edge
 from courtroom.hearing.model import Kind
@@ -126,6 +126,11 @@ class MediaPlane:
 
     def has_media(self, seat: str) -> bool:
         return seat in self._current
+
+    def late_us(self, now: int) -> int:
+        """How late our own processes were at worst in the last seconds; 0 when not worth mentioning."""
+        worst = max(self._pool.late.worst(now), self._worker.late.worst(now) if self._worker else 0)
+        return worst if worst >= LATE_US else 0
 
     def transport_of(self, seat: str) -> str:
         """The id of the transport that counts (the last part of its Location), '' when there is none."""

@@ -34,8 +34,25 @@ from courtroom.control.supervisor import Supervisor
 
 ARGV: Final = (sys.executable, "-m", "courtroom.worker")
 STALLED_S: Final = 10.0  # it speaks once a second
+LATE_US: Final = 1_000_000  # who is so late may have missed a peer's sign of life
+LATE_FOR_US: Final = 10_000_000
 
 log = structlog.get_logger()
+
+
+class Lateness:
+    """How late a process of ours was at worst, as long as it can explain why somebody was not heard."""
+
+    def __init__(self) -> None:
+        self._worst = self._at = 0
+
+    def noted(self, lag_us: int, now: int) -> None:
+        if lag_us >= self.worst(now):
+            self._worst, self._at = lag_us, now
+
+    def worst(self, now: int) -> int:
+        """µs; 0 when that is too long ago."""
+        return self._worst if now - self._at < LATE_FOR_US else 0
 
 
 class Tenant(Protocol):
@@ -58,6 +75,7 @@ class MediaWorker:
         self.media: list[str] = []
         self.load: WorkerLoad | None = None
         self.gauge = Gauge()
+        self.late = Lateness()
         self.deaths = 0
         self._heard_at = 0.0
         self._clock = clock
@@ -147,6 +165,7 @@ class MediaWorker:
             case WorkerLoad():
                 self.load = message
                 self.gauge.report(message.cpu_permille, message.loop_lag_us)
+                self.late.noted(message.loop_lag_us, message.at)
             case TransportChanged(transport=transport, state=state):
                 tenant = self._transports.get(transport)
                 if state == "closed":
@@ -174,6 +193,7 @@ class WorkerPool:
     ) -> None:
         self._clock = clock
         self._watch: asyncio.Task[None] | None = None
+        self.late = Lateness()  # of this process
         self.workers = [
             MediaWorker(number, clock, first_port + number if first_port else 0, addresses, capture_socket)
             for number in range(count)
@@ -196,6 +216,7 @@ class WorkerPool:
             before, pause = time.monotonic(), min(1.0, STALLED_S / 4)
             await asyncio.sleep(pause)
             now = time.monotonic()
+            self.late.noted(int((now - before - pause) * 1_000_000), self._clock.now())
             if now - before > pause + STALLED_S / 4:
                 trusted_from = now + STALLED_S / 4  # we stood still ourselves: what they said is still to be read
             for worker in self.workers if now >= trusted_from else ():

@@ -37,6 +37,7 @@ MEDIA_SILENT: Final = "media_silent"  # no valid packet for 2 s
 DTLS_CLOSE: Final = "dtls_close"
 WORKER_DIED: Final = "worker_died"
 CONTROL_RESTARTED: Final = "control_restarted"
+HOST_OVERLOADED: Final = "host_overloaded"  # our own processes were late in the seconds before
 CLOSED_BY_SERVER: Final = "closed_by_server"  # our side hung up for reasons of its own
 SECOND_LOGIN: Final = "second_login"
 REMOVED: Final = "removed"
@@ -66,6 +67,7 @@ FACTS: Final[Mapping[str, frozenset[Cause]]] = {
     WORKER_DIED: _OURS,
     CONTROL_RESTARTED: _OURS,
     CLOSED_BY_SERVER: _OURS,
+    HOST_OVERLOADED: _OURS,
     SECOND_LOGIN: frozenset({Cause.REPLACED_BY_SECOND_LOGIN}),
     REMOVED: frozenset({Cause.REMOVED_BY_COURT}),
     CAMERA_LOST: frozenset({Cause.DEVICE_FAILURE}),
@@ -104,7 +106,7 @@ def attribute(evidence: Iterable[Mapping[str, str | int]], context: Context | No
         (REMOVED in facts, Cause.REMOVED_BY_COURT),
         (SECOND_LOGIN in facts, Cause.REPLACED_BY_SECOND_LOGIN),
         (bool(facts & VOLUNTARY), Cause.LEFT_DELIBERATELY),
-        (PEERS_DROPPED_TOGETHER in facts or context.points_at_us, Cause.PLATFORM_FAILURE),
+        (bool(facts & {PEERS_DROPPED_TOGETHER, HOST_OVERLOADED}) or context.points_at_us, Cause.PLATFORM_FAILURE),
         (PAGE_HIDE in facts and bool(facts & {SOCKET_CLOSED_CLEAN, DTLS_CLOSE}), Cause.CLOSED_PAGE),
         (BATTERY_LOW in facts and bool(facts & _SILENT), Cause.POWER_SUSPECTED),
         (HIGH_LOSS in facts, Cause.NETWORK_DEGRADED),

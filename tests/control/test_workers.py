@@ -14,7 +14,7 @@ from courtroom.channel import messages as m
 from courtroom.control import workers as workers_module
 from courtroom.control.clock import CourtClock
 from courtroom.control.media import Desired, MediaPlane, WorkerDown
-from courtroom.control.workers import MediaWorker, WorkerPool
+from courtroom.control.workers import Lateness, MediaWorker, WorkerPool
 from courtroom.errors import Unavailable
 from courtroom.hearing.access import Edge
 from courtroom.hearing.model import Kind
@@ -189,3 +189,13 @@ async def test_share_of_the_core_is_measured(pool: WorkerPool) -> None:
     assert worker.load is not None
     assert worker.load.cpu_permille <= 1100
     one.close()
+
+
+def test_our_own_lateness_is_remembered_for_a_while() -> None:
+    late = Lateness()
+    late.noted(1_500_000, 100_000_000)
+    late.noted(20_000, 101_000_000)
+    assert late.worst(105_000_000) == 1_500_000, "a calm second later does not undo it"
+    assert late.worst(110_000_000) == 0
+    late.noted(30_000, 111_000_000)
+    assert late.worst(112_000_000) == 30_000

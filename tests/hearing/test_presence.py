@@ -46,6 +46,8 @@ def test_the_order_of_evidence_does_not_matter(facts: list[str], random: object)
         (("leave_click",), Cause.LEFT_DELIBERATELY),
         (("hung_up", "media_silent"), Cause.LEFT_DELIBERATELY),
         (("second_login", "socket_closed_clean"), Cause.REPLACED_BY_SECOND_LOGIN),
+        (("media_silent", "host_overloaded"), Cause.PLATFORM_FAILURE),
+        (("leave_click", "host_overloaded"), Cause.LEFT_DELIBERATELY),
         (("page_hide", "socket_closed_clean"), Cause.CLOSED_PAGE),
         (("page_hide", "media_silent"), Cause.UNKNOWN),
         (("socket_closed_clean",), Cause.UNKNOWN),
