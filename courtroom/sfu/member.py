@@ -42,9 +42,10 @@ class Member:
     """``tag`` is whatever the caller wants to find again beside outgoing packets."""
 
     __slots__ = (
-        "arrivals", "audio", "connected", "declared", "downlink", "lossy_at", "mids", "name", "outbox",
-        "pacer", "padded_at", "padded_number", "producers", "receives", "redundancy", "repairs", "report_at",
-        "round_trip", "selected_at", "sending", "sent_octets", "sound", "source", "streams", "tag", "video",
+        "arrivals", "audio", "connected", "declared", "downlink", "judge_at", "lossy_at", "mids", "name",
+        "outbox", "pacer", "padded_at", "padded_number", "producers", "receives", "redundancy", "repairs",
+        "report_at", "round_trip", "selected_at", "sending", "sent_octets", "sound", "source", "streams",
+        "tag", "video",
     )  # fmt: skip
 
     def __init__(self, name: str, tag: Any, mids: dict[bytes, Kind]) -> None:
@@ -65,7 +66,7 @@ class Member:
         self.downlink = Downlink()
         self.pacer = Pacer(self.downlink)
         self.round_trip = RoundTrip()
-        self.report_at = 0
+        self.report_at = self.judge_at = 0
         self.sent_octets = 0
         self.sending = 0
         self.padded_at = self.padded_number = 0

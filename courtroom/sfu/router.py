@@ -40,6 +40,7 @@ MAX_PLACES: Final = 16
 MAX_STREAMS: Final = 32
 FIRST_REPORT_US: Final = 200_000
 JUDGE_US: Final = 200_000
+TICK_US: Final = 20_000
 SELECT_US: Final = 600_000  # for receivers without a budget: nothing changes for them but layers that vanish
 _OPUS_FRAMES: Final = frozenset((120, 240, 480, 960, 1920, 2880))  # ticks of 48 kHz: 2.5 to 60 ms
 
@@ -92,6 +93,7 @@ class Router:
         self._random = random
         self._counters = counters
         self._judged_at = 0
+        self._connected = 0  # so far, for taking turns
         self._speaking: tuple[str, ...] = ()
 
     # --- members ---
@@ -138,6 +140,8 @@ class Router:
         """The transport is up: from now on its places may get packets."""
         member.connected = True
         member.report_at = now + FIRST_REPORT_US
+        self._connected += 1
+        member.judge_at = now + self._connected * TICK_US % JUDGE_US
         for route in self._routes:
             if route.receiver == member.name:
                 self._attach(route)
@@ -323,9 +327,12 @@ class Router:
             if not member.connected:
                 continue
             upkeep.tick(self, member, now)
+            if now >= member.judge_at:
+                member.judge_at = now + JUDGE_US
+                self._judge(member, now)
         if now - self._judged_at >= JUDGE_US:
             self._judged_at = now
-            self._judge(now)
+            self._tell_speaking(now)
         self._recording.tick(now)
 
     def put(self, member: Member, packets: Sequence[bytes]) -> None:
@@ -345,25 +352,23 @@ class Router:
         """The member is back after a silence: what it sends and what it gets begins with a key frame."""
         upkeep.revive(member)
 
-    def _judge(self, now: int) -> None:
-        for member in self.members.values():
-            for producer in member.producers.values():
-                producer.voice.tick(now)
-                live = bool(producer.live_layers(now, LIVE_US))
-                if producer.live and not live:
-                    self._live(producer, False)
-                for layer in producer.layers.values():
-                    layer.measure(now)
-                alive = producer.live_layers(now, layers.ALIVE_US)
-                if alive != producer.alive:
-                    producer.alive = alive
-                    self._select_all(producer, now)
-            if member.connected:
-                member.downlink.tick(now)
-                upkeep.protect_sound(member, now)
-                if member.downlink.budget < UNLIMITED or now - member.selected_at >= SELECT_US:
-                    selection.select(member, now)
-        self._tell_speaking(now)
+    def _judge(self, member: Member, now: int) -> None:
+        """What is looked at a few times a second; each member has its own moment, so that no tick is a long one."""
+        for producer in member.producers.values():
+            producer.voice.tick(now)
+            live = bool(producer.live_layers(now, LIVE_US))
+            if producer.live and not live:
+                self._live(producer, False)
+            for layer in producer.layers.values():
+                layer.measure(now)
+            alive = producer.live_layers(now, layers.ALIVE_US)
+            if alive != producer.alive:
+                producer.alive = alive
+                self._select_all(producer, now)
+        member.downlink.tick(now)
+        upkeep.protect_sound(member, now)
+        if member.downlink.budget < UNLIMITED or now - member.selected_at >= SELECT_US:
+            selection.select(member, now)
 
     def _select_all(self, producer: Producer, now: int) -> None:
         for route in self._by_source.get((producer.member, producer.kind), ()):
