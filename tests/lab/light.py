@@ -132,7 +132,11 @@ class Seat:
         self._socket.on("view", self._seen, namespace="/hearing")
         self._http = aiohttp.ClientSession(self.court.url, headers={"Authorization": f"Bearer {self.token}"})
         await self._socket.connect(
-            self.court.url, namespaces=["/hearing"], auth={"token": self.token}, transports=["websocket"]
+            self.court.url,
+            namespaces=["/hearing"],
+            auth={"token": self.token},
+            transports=["websocket"],
+            wait_timeout=30,
         )
         self._task = asyncio.create_task(self._tend())
         await until(lambda: self.view)
