@@ -9,7 +9,7 @@ Rules
   stays as it was, it is not ours, and from then on only more than that counts.
 * Up again by trying: after ``hold`` the budget grows twofold every ``DOUBLE_US``, the difference to the media being
   filled with padding, until the line complains or everything wanted fits. A failed try doubles the hold.
-* While bound, a small burst every second shows how far apart the line spreads it: a line that has become wider is tried
+* While bound, a small burst now and then shows how far apart the line spreads it: a line that has become wider is tried
   at once, whatever the hold.
 * Receivers without such feedback are judged by their reports and REMB; an estimate counts only against a stream that
   is large enough to prove something (of a still picture at 50 kbit/s Chromium says 13 on an idle loopback, measured).
@@ -53,8 +53,8 @@ DOUBLE_US: Final = 500_000
 PROVEN_US: Final = 10_000_000  # a try that was good for so long leaves no doubt
 STALE_US: Final = 400_000  # feedback older than this stops the growing
 FRESH_US: Final = 2_000_000
-BURST_US: Final = 1_000_000
-BURST: Final = 4  # packets of padding
+BURST_US: Final = 600_000
+BURST: Final = 3  # packets of padding
 BURSTS: Final = 2  # in a row have to say that the line is wider
 WIDER: Final = 150  # percent of the budget
 

@@ -35,6 +35,8 @@ from tests.lab import report
 from tests.lab.light import Seat
 
 SAMPLE_S = 2.0
+SPARE = 2
+"""A connection that is kept alive or a file of the store may just stand open; arrivals that leak leave dozens."""
 STAY_S = 0.7
 FIRST_STEPS = 5
 ARCHIVE_S, SETTLE_S = 600, 30
@@ -283,7 +285,7 @@ def main(words: list[str] | None = None) -> int:
     ]
     print(report.table(("process", "MB first", "MB last", "MB/h", "fds at rest", "at the end", "fds max"), rows))
     print(f"done {found['done']}\nfailures {found['failures']}\nlogged errors {found['logged_errors']}\n{path}")
-    steady = all(one["fds"][1] <= one["fds"][0] for one in found["processes"].values())
+    steady = all(one["fds"][1] <= one["fds"][0] + SPARE for one in found["processes"].values())
     if not steady:
         print("descriptors grow")
     return 1 if found["failures"] or found["logged_errors"] or not steady else 0

@@ -116,4 +116,4 @@ def test_descriptors_are_given_back_and_nothing_fails() -> None:
     assert sum(found["done"].values()) > 10
     assert not found["failures"]
     for one in found["processes"].values():
-        assert one["fds"][1] <= one["fds"][0]
+        assert one["fds"][1] <= one["fds"][0] + soak.SPARE
