@@ -41,6 +41,10 @@ async def see_each_other(sitting: dict[str, AtBrowser], hearing: Issued) -> None
         await sitting[person.role].sees({hearing.seat(one): one.colour for one in PEOPLE})
 
 
+async def hears(person: AtBrowser, tones: set[int]) -> bool:
+    return await person.tones() == tones
+
+
 async def causes(court: Court, hearing: Issued, person: Person) -> list[str]:
     """Causes of the person's interruptions so far, in order, as attributed last."""
     timeline = await court.timeline(hearing.id, hearing.seat(person))
@@ -56,7 +60,7 @@ async def test_a_killed_media_worker_is_our_fault_and_everybody_comes_back(
         await until(lambda: new_worker(court, before))
         await until(lambda: all_connected(court, hearing), 60)
         await see_each_other(sitting, hearing)
-        assert await sitting[JUDGE.role].tones() == {PLAINTIFF.tone}
+        await until(lambda: hears(sitting[JUDGE.role], {PLAINTIFF.tone}))
         for person in PEOPLE:
             assert set(await causes(court, hearing, person)) == {"platform_failure"}
         state = await court.get(f"/api/v1/hearings/{hearing.id}")

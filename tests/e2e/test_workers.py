@@ -13,7 +13,7 @@ from playwright.async_api import Playwright
 from tests.e2e.court import Court, until
 from tests.e2e.devices import JUDGE, PLAINTIFF
 from tests.e2e.people import AtBrowser, at_browsers
-from tests.e2e.test_coming_back import PEOPLE, all_connected, causes, in_session, see_each_other
+from tests.e2e.test_coming_back import PEOPLE, all_connected, causes, hears, in_session, see_each_other
 
 pytestmark = pytest.mark.e2e
 
@@ -92,7 +92,7 @@ async def test_two_hearings_on_two_workers_survive_the_death_of_one(playwright: 
             await until(lambda one=first[person.role]: leads_to(one, others), every=0.05)
         await see_each_other(first, one)
         back = time.monotonic() - killed
-        assert await first[JUDGE.role].tones() == {PLAINTIFF.tone}
+        await until(lambda: hears(first[JUDGE.role], {PLAINTIFF.tone}))
         await until(lambda: all_connected(court, one))
         for person in PEOPLE:
             assert set(await causes(court, one, person)) == {"platform_failure"}
