@@ -22,6 +22,8 @@ from courtroom.hearing.ledger import Entry, SignedHead, to_line
 from courtroom.hearing.model import Hearing
 
 ATTEMPTS: Final = 3
+SETTLE_PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+"""A writer that died is back long before the last of these; a full disk may need a person."""
 VERIFY_TIMEOUT_S: Final = 600.0
 MAX_LINE: Final = 1 << 20
 
@@ -76,10 +78,9 @@ class ArchiveJobs:
             return
         yield Archive("queued")
         async with self._one_at_a_time:
-            try:
-                await closed.settle_recording(take)
-            except (TimeoutError, Refused, Unavailable):
-                log.error("recording_not_settled", hearing=closed.id)
+            if not await self._settled(closed, take):
+                yield Archive("failed")
+                return
             for attempt in range(ATTEMPTS):
                 async for state in self._attempt(closed, take, bag):
                     yield state
@@ -88,6 +89,18 @@ class ArchiveJobs:
                     return
                 log.error("archive_attempt_failed", hearing=closed.id, attempt=attempt)
             yield Archive("failed")
+
+    async def _settled(self, closed: Closed, take: str) -> bool:
+        """Whether everything captured is sealed and in the ledger: nothing is archived before."""
+        for pause in SETTLE_PAUSES_S:
+            try:
+                await closed.settle_recording(take)
+            except (Refused, Unavailable) as error:
+                log.error("recording_not_settled", hearing=closed.id, code=error.code)
+                await asyncio.sleep(pause)
+            else:
+                return True
+        return False
 
     async def verify(self, bag: Path) -> dict[str, Any]:
         """The offline verifier's own report, run as anybody would run it."""

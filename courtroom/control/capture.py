@@ -33,6 +33,9 @@ ARGV: Final = (sys.executable, "-m", "recorder", "writer")
 RESERVE_BYTES: Final = 256 * 1024 * 1024
 """Set aside before a hearing opens: about twenty minutes of nine seats at 200 kB/s; the writer warns long before."""
 
+PATIENCE_S: Final = 60.0
+"""A slow disk is no reason to kill the writer: what it holds would be torn."""
+
 
 class TakeOwner(Protocol):
     """The hearing whose take it is."""
@@ -86,7 +89,7 @@ class CaptureWriter:
         """``Refused("recorder_not_ready")`` when disk or writer are not there: no hearing opens without its record."""
         self._owners[take] = owner
         try:
-            reply = await self._supervisor.child.ask(lambda number: OpenTake(number, take, RESERVE_BYTES))
+            reply = await self._supervisor.child.ask(lambda number: OpenTake(number, take, RESERVE_BYTES), PATIENCE_S)
         except Unavailable as error:
             del self._owners[take]
             raise Refused("recorder_not_ready") from error
@@ -96,7 +99,7 @@ class CaptureWriter:
 
     async def close(self, take: str) -> None:
         """Returns when every segment is sealed and reported."""
-        reply = await self._supervisor.child.ask(lambda number: CloseTake(number, take))
+        reply = await self._supervisor.child.ask(lambda number: CloseTake(number, take), PATIENCE_S)
         if reply.code:
             raise Unavailable(reply.code)
         self._owners.pop(take, None)

@@ -81,7 +81,7 @@ class Child(Generic[M]):
             log.error("child_not_reading", child=self.name, pid=self.pid)
             self.kill()
 
-    async def ask(self, question: Callable[[int], msgspec.Struct]) -> Reply:
+    async def ask(self, question: Callable[[int], msgspec.Struct], patience_s: float = REPLY_TIMEOUT) -> Reply:
         """Send ``question(number)`` and wait for its reply. The reply's ``code`` is the caller's business."""
         self._next += 1
         number = self._next
@@ -91,7 +91,7 @@ class Child(Generic[M]):
         self._questions[number] = future
         try:
             self.send(question(number))
-            async with asyncio.timeout(REPLY_TIMEOUT):
+            async with asyncio.timeout(patience_s):
                 return await future
         except TimeoutError as error:
             log.error("child_not_answering", child=self.name, pid=self.pid)

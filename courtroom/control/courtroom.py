@@ -39,6 +39,7 @@ from courtroom.hearing.commands import (
     Leave,
     ObserveArchive,
     ObserveArrival,
+    ObserveCapture,
     ObserveEvidence,
     ObserveJudgeGone,
     ObserveLoss,
@@ -53,7 +54,7 @@ from courtroom.hearing.view import presence_report
 from courtroom.store.ports import Ledgers
 
 INBOX: Final = 512
-DRAIN_TIMEOUT_S: Final = 10.0
+DRAIN_TIMEOUT_S: Final = 40.0  # a worker gives up what the writer has not answered for 30 s
 LOOK_EVERY_S: Final = 2.0
 JUDGE_GRACE_S: Final = 3.0
 JUDGE_GRACE_PLATFORM_S: Final = 15.0
@@ -354,6 +355,8 @@ class CourtroomActor:
         earlier = self._sessions.get(seat)
         known = earlier.page if earlier is not None else self._let_go(seat)
         resumed = known != "" and known == session.page
+        if earlier is None and not resumed:
+            await self._lose(seat, self._unheard(seat))  # see ``_detach``
         if not self._hearing.closed_at:
             await self._carry_out(ObserveArrival(seat=seat, connection=session.id, resumed=resumed))
         self._sessions[seat] = session
@@ -368,11 +371,16 @@ class CourtroomActor:
         if self._sessions.get(seat) is not session:
             return  # replaced in the meantime
         del self._sessions[seat]
-        if session.page and self.media.has_media(seat):
+        kept = session.page != "" and self.media.has_media(seat)
+        if kept:
             self._keep(seat, session.page)
         else:
             await self.media.drop(seat)
-        await self._lose(seat, evidence)
+        if kept and all(row.get("fact") == presence.HEARTBEAT_SILENT for row in evidence):
+            # TCP may stall for seconds on a bad line while pictures and sound come in: who is seen and heard is here
+            await self._weigh(seat, tuple(dict(row) for row in evidence))
+        else:
+            await self._lose(seat, evidence)
 
     def _keep(self, seat: str, page: str) -> None:
         """Signalling alone is gone, perhaps for a second: the transport waits for the same page to come back. What it
@@ -381,6 +389,7 @@ class CourtroomActor:
         async def drop() -> None:
             if self._let_go(seat):
                 await self.media.drop(seat)
+                await self._lose(seat, self._unheard(seat))
 
         timer = asyncio.get_running_loop().call_later(KEEP_MEDIA_S, lambda: self._post(drop))
         self._kept[seat] = (page, timer)
@@ -416,6 +425,12 @@ class CourtroomActor:
         await self._carry_out(ObserveLoss(seat=seat, connection=state.connection, evidence=rows))
         await self._widen()
         self._watch_judge(seat)
+
+    def _unheard(self, seat: str) -> tuple[Row, ...]:
+        """That its socket is silent, unless that is kept as evidence already."""
+        now = self._clock.now()
+        known_at, _ = self._early.get(seat, (0, ()))
+        return () if now - known_at < EARLY_FOR_US else (_fact(presence.HEARTBEAT_SILENT, now),)
 
     def _overload(self) -> tuple[Row, ...]:
         """Our own lateness is evidence too: nobody is to be blamed because we did not listen."""
@@ -497,6 +512,8 @@ class CourtroomActor:
                     await self._widen()
                     if change.reason == "dtls_close":
                         await self._weigh(seat, (_fact(presence.DTLS_CLOSE, change.at),))
+                    if seat not in self._sessions:
+                        await self._lose(seat, self._unheard(seat))
                     await self._tell()
             case _:
                 log.warning("unexpected_state", hearing=self.id)
@@ -534,9 +551,13 @@ class CourtroomActor:
         asked = self._clock.now()
         if not self.recording.take:  # we died between the close and the seal: opening again seals what was left
             await self.recording.open(take)
-        async with asyncio.timeout(DRAIN_TIMEOUT_S):
-            while self.media.capture_pending(asked):  # noqa: ASYNC110 - the worker says so once a second, no event to wait for
-                await asyncio.sleep(0.1)
+        try:
+            async with asyncio.timeout(DRAIN_TIMEOUT_S):
+                while self.media.capture_pending(asked):  # noqa: ASYNC110 - the worker says so once a second, no event to wait for
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            log.error("capture_not_drained", hearing=self.id)
+            await self._do(lambda: self._carry_out(ObserveCapture(what="defect", detail={"code": "capture_late"})))
         await self.recording.close()
         await self._do(self._sign_head)
 

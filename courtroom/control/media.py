@@ -43,6 +43,7 @@ from courtroom.control.workers import LATE_US, MediaWorker, WorkerPool
 from courtroom.errors import Refused, Unavailable
 from courtroom.hearing.access import RECORDER, Edge
 from courtroom.hearing.model import Kind
+from courtroom.sfu.takes import CUT_US
 
 MAX_PLACES: Final = 16
 PUBLISHABLE: Final = (Kind.MICROPHONE, Kind.CAMERA, Kind.SCREEN)
@@ -174,12 +175,15 @@ class MediaPlane:
         return [seat for transport in transports if (seat := self.seat_of(transport)) is not None]
 
     def capture_pending(self, since: int) -> bool:
-        """Whether captured packets from before ``since`` may still be on their way to the writer."""
+        """Whether captured packets from before ``since`` may still be on their way to the writer.
+
+        What came later does not count: other hearings' packets, or a slow disk, would otherwise hold this one up.
+        """
         worker = self._alive()
         if worker is None:
             return False  # what a dead worker held is lost and shows as a gap
         load = worker.load
-        return load is None or load.at <= since or load.capture_lag_us > 0
+        return load is None or load.at - load.capture_lag_us <= since + CUT_US
 
     # --- transports -------------------------------------------------------------------------------
 

@@ -58,9 +58,10 @@ class Recording:
         self._progress = None
 
     async def close(self) -> None:
-        if self.take:
-            await self._writer.close(self.take)
-            self.take = ""
+        """``Unavailable`` when the writer died on it or its disk refused: open the take again and close it again."""
+        take, self.take = self.take, ""
+        if take:
+            await self._writer.close(take)
 
     # --- gaps -------------------------------------------------------------------------------------
 

@@ -1,0 +1,188 @@
+"""The actor of a hearing on a ledger in memory: what it makes of a silent socket, and of a recording that will not
+settle. No processes: its worker has not been asked for yet."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from courtroom.channel.messages import TransportChanged, WorkerLoad
+from courtroom.control import archive
+from courtroom.control.archive import ArchiveJobs
+from courtroom.control.capture import CaptureWriter
+from courtroom.control.clock import CourtClock
+from courtroom.control.courtroom import CourtroomActor
+from courtroom.control.media import Stay
+from courtroom.control.places import Places
+from courtroom.control.relay import Relay
+from courtroom.control.workers import WorkerPool
+from courtroom.errors import Unavailable
+from courtroom.hearing.ledger import Entry
+from courtroom.store.memory import MemoryLedgers
+from tests.hearing.house import NAMES, PLAINTIFF, House
+
+SILENT = {"fact": "heartbeat_silent", "clock": "court"}
+DROPPED = {"fact": "socket_dropped", "clock": "court"}
+
+
+class Page:
+    """A signalling session without a socket."""
+
+    def __init__(self, id: str, page: str) -> None:
+        self.id = id
+        self.page = page
+        self.closed = ""
+
+    def push_view(self, view: dict[str, Any]) -> None: ...
+
+    def push_signal(self, signal: dict[str, Any]) -> None: ...
+
+    def close(self, reason: str) -> None:
+        self.closed = reason
+
+
+@pytest.fixture
+async def actor(tmp_path: Path) -> AsyncIterator[CourtroomActor]:
+    house, clock, ledgers = House(), CourtClock(), MemoryLedgers()
+    fence = await ledgers.claim("h-test")
+    await ledgers.append("h-test", house.entries, fence)
+    one = CourtroomActor(
+        house.hearing,
+        house.entries[-1],
+        names=NAMES,
+        fence=fence,
+        clock=clock,
+        ids=house.new_id,
+        ledgers=ledgers,
+        sign=lambda _: bytes(64),
+        key_hex="00" * 32,
+        pool=WorkerPool(1, clock, 0, ["127.0.0.1"], ""),
+        writer=CaptureWriter(clock, tmp_path / "capture.sock", tmp_path),
+        archives=ArchiveJobs(tmp_path, tmp_path, tmp_path / "key", None),
+        relay=Relay((), ""),
+    )
+    one.start()
+    yield one
+    await one.close()
+
+
+async def seen_and_heard(actor: CourtroomActor) -> Page:
+    page = Page("c-1", "page-1")
+    await actor.attach(PLAINTIFF, page)
+    actor.media._current[PLAINTIFF] = Stay(PLAINTIFF, "t-1", "courtroom", Places(1))
+    return page
+
+
+async def losses(actor: CourtroomActor) -> list[list[str]]:
+    """The facts of each loss of the plaintiff."""
+    await actor._do(actor._tell)  # everything before it has been done
+    gone = [entry for entry in await actor.ledger() if entry.type == "seat_disconnected"]
+    return [[row["fact"] for row in entry.body["evidence"]] for entry in gone]
+
+
+def connected(actor: CourtroomActor) -> bool:
+    return actor.hearing.seats[PLAINTIFF].connected
+
+
+async def test_stalled_signalling_is_no_absence_while_pictures_come_in(actor: CourtroomActor) -> None:
+    page = await seen_and_heard(actor)
+    await actor.detach(PLAINTIFF, page, [SILENT])
+    assert connected(actor)
+    await actor.attach(PLAINTIFF, Page("c-2", "page-1"))
+    assert connected(actor)
+    assert await losses(actor) == []
+
+
+async def test_silence_of_both_is_an_interruption_with_both_facts(actor: CourtroomActor) -> None:
+    page = await seen_and_heard(actor)
+    await actor.detach(PLAINTIFF, page, [SILENT])
+    actor._hear(TransportChanged("t-1", "silent", actor._clock.now(), "", 0, 0, 0))
+    assert await losses(actor) == [["heartbeat_silent", "media_silent"]]
+    assert not connected(actor)
+
+
+async def test_media_that_closes_under_a_silent_socket_is_an_interruption(actor: CourtroomActor) -> None:
+    page = await seen_and_heard(actor)
+    await actor.detach(PLAINTIFF, page, [SILENT])
+    actor._hear(TransportChanged("t-1", "closed", actor._clock.now(), "expired", 0, 0, 0))
+    assert await losses(actor) == [["heartbeat_silent"]]
+
+
+async def test_another_page_after_a_silent_one_is_no_second_login(actor: CourtroomActor) -> None:
+    page = await seen_and_heard(actor)
+    await actor.detach(PLAINTIFF, page, [SILENT])
+    await actor.attach(PLAINTIFF, Page("c-2", "page-2"))
+    assert await losses(actor) == [["heartbeat_silent"]]
+    assert connected(actor)
+
+
+async def test_a_socket_that_broke_is_an_interruption_at_once(actor: CourtroomActor) -> None:
+    page = await seen_and_heard(actor)
+    await actor.detach(PLAINTIFF, page, [DROPPED])
+    assert await losses(actor) == [["socket_dropped"]]
+
+
+async def test_silence_without_media_is_an_interruption_at_once(actor: CourtroomActor) -> None:
+    page = Page("c-1", "page-1")
+    await actor.attach(PLAINTIFF, page)
+    await actor.detach(PLAINTIFF, page, [SILENT])
+    assert await losses(actor) == [["heartbeat_silent"]]
+
+
+class OverAndDone:
+    """A closed hearing whose recording settles at the ``good``-th attempt."""
+
+    id = "h-test"
+    hearing: Any = None
+    names: Any = None
+
+    def __init__(self, good: int) -> None:
+        self.good = good
+        self.asked = 0
+
+    async def ledger(self) -> list[Entry]:
+        return [Entry(self.id, 1, 1, "system", "recording_started", 1, {"take": "take-1"}, "", "")]
+
+    async def head(self) -> Any:
+        raise AssertionError("the archive job was begun")
+
+    async def settle_recording(self, take: str) -> None:
+        self.asked += 1
+        if self.asked < self.good:
+            raise Unavailable("process_down")
+
+
+async def test_nothing_is_archived_before_the_recording_is_settled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "SETTLE_PAUSES_S", (0.0, 0.0, 0.0))
+    jobs = ArchiveJobs(tmp_path, tmp_path, tmp_path / "key", None)
+    never, late = OverAndDone(9), OverAndDone(3)
+    assert [state.state async for state in jobs.make(never)] == ["queued", "failed"]
+    with pytest.raises(AssertionError, match="begun"):
+        assert [state.state async for state in jobs.make(late)]
+    assert (never.asked, late.asked) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("at", "lag", "pending"),
+    [
+        (10_000_000, 0, True),  # told before anything was asked
+        (11_050_000, 0, True),  # a tenth of a second may not have been cut yet
+        (11_200_000, 0, False),
+        (11_900_000, 850_000, True),  # the oldest batch may hold what was asked for
+        (11_900_000, 700_000, False),  # everything that waits came later
+    ],
+)
+def test_only_packets_of_before_are_waited_for(actor: CourtroomActor, at: int, lag: int, pending: bool) -> None:
+    class Worker:
+        up = True
+        deaths = 0
+        load = WorkerLoad(at, 0, 0, 0, 0, {}, lag, [], 0)
+
+    actor.media._worker = Worker()  # type: ignore[assignment]
+    assert actor.media.capture_pending(11_000_000) is pending
+    actor.media._worker = None
