@@ -43,6 +43,10 @@ class Consent:
         """Whether to ask now; ``told``: that the peer is silent has been told already."""
         return now - last_in_at >= AFTER_US and now - self._asked_at >= (SLOW_US if told else EVERY_US)
 
+    def may(self, now: int) -> bool:
+        """Whether the last question is long enough ago for another one."""
+        return now - self._asked_at >= EVERY_US
+
     def asked(self, transaction: bytes, address: bytes, now: int) -> None:
         self._asked_at = now
         if len(self._open) >= MAX_OPEN:

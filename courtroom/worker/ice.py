@@ -3,7 +3,8 @@
 Rules
 * A transport is found by our half of USERNAME; an unknown one gets silence, as a closed transport must (RFC 8445 7.3).
 * Only a check signed with our password moves anything. An address that passed one may send DTLS and SRTP for that
-  transport; the newest check with USE-CANDIDATE, or the first check at all, chooses where we send.
+  transport; the newest check with USE-CANDIDATE, or the first check at all, chooses where we are to send. (The owner
+  of the port goes there once that address has shown that it wants it.)
 * An address belongs to one transport; a check for another transport from the same address moves it there.
   Not while its holder is in use there, as the owner of the port sees it: who forges an address cannot take it away.
 * A check that was seen before counts only from an address the transport has: a replay moves nothing.

@@ -29,6 +29,7 @@ from courtroom.worker.tcp import Streams
 from courtroom.worker.transport import QUIET_US, Lost, Transport
 
 MAX_BATCHES: Final = 4
+PROVE_US: Final = 5_000_000
 MAX_OUT: Final = SLOT - srtp.TRAILER
 
 Carrier = Socket | Stream
@@ -103,7 +104,7 @@ class Port:
         self._pointers.pop(stream, None)
         peer = self.agent.forget(stream.address)
         if peer is not None:
-            peer.owner.socket = peer.owner.destination = None
+            peer.owner.socket = peer.owner.destination = peer.owner.proving = None
 
     def _one(self, socket: Carrier, slot: int, now: int, touched: dict[Router, None]) -> None:
         length = socket.lengths[slot]
@@ -146,6 +147,8 @@ class Port:
             return
         if transport.heard(now):
             self._came_back(transport)
+        if transport.proving is not None and address == peer.path:
+            self._take_path(transport, socket, address)
         data = bytes(socket.incoming[start : start + size])
         source = data[4:8] if is_rtcp else data[8:12]
         if source not in transport.ssrcs and not transport.takes(source):
@@ -185,18 +188,42 @@ class Port:
             self.streams.admit(socket)
         if checked.displaced is not None and not checked.displaced.path:
             self.flush()
-            checked.displaced.owner.socket = checked.displaced.owner.destination = None
+            displaced = checked.displaced.owner
+            displaced.socket = displaced.destination = displaced.proving = None
         if checked.moved:
-            self.flush()  # what is staged points at the destination that goes
-            transport.socket, transport.destination = socket, Destination(address)
-            transport.member.downlink.moved()
+            self._move(transport, socket, address, now)
         self._heard(transport, now)
         socket.send(checked.answer, address)
         transport.last_out_at = now
         hello = self._held.take(address, now)
         if hello is not None and address in self.agent.by_address:
             self._dtls(socket, hello, address, now)
-        elif transport.up and checked.moved:
+
+    def _move(self, transport: Transport, socket: Carrier, address: bytes, now: int) -> None:
+        """A check wants us to send to ``address``. Its sender knows the password, but not that it is there: a member
+        could have us flood a third party by forging its source. What is up moves when that address has answered."""
+        if not transport.up:
+            self._take_path(transport, socket, address)
+        elif transport.destination is not None and transport.destination.address == address:
+            transport.socket, transport.proving = socket, None
+            self._came_up(transport)
+        else:
+            transport.proving, transport.prove_by = socket, now + PROVE_US
+            self._question(transport, socket, now)
+
+    def _still_proving(self, transport: Transport, now: int) -> bool:
+        if transport.proving is None or now < transport.prove_by:
+            return transport.proving is not None
+        transport.proving = None  # the next check begins it again
+        if transport.peer is not None:
+            transport.peer.path = transport.destination.address if transport.destination is not None else b""
+        return False
+
+    def _take_path(self, transport: Transport, socket: Carrier, address: bytes) -> None:
+        self.flush()  # what is staged points at the destination that goes
+        transport.socket, transport.destination, transport.proving = socket, Destination(address), None
+        transport.member.downlink.moved()
+        if transport.up:
             self._came_up(transport)
 
     def _may_ask(self, data: bytes, address: bytes, now: int) -> bool:
@@ -209,10 +236,14 @@ class Port:
             return
         if not peer.answered(answer):
             raise BadPacket("stun_not_authentic")
-        self._heard(peer.owner, now)
+        transport = peer.owner
+        if transport.proving is not None and address == peer.path:
+            self._take_path(transport, transport.proving, address)
+        self._heard(transport, now)
 
     def _heard(self, transport: Transport, now: int) -> None:
-        transport.consent.heard()
+        if transport.proving is None:
+            transport.consent.heard()
         if transport.heard(now):
             self._came_back(transport)
 
@@ -239,7 +270,10 @@ class Port:
             self._lost(transport, lost)
         elif transport.up and not was_up:
             transport.heard(now)
-            self._came_up(transport)
+            if peer.path == address:
+                self._came_up(transport)
+            else:  # it shook hands from one address and wants its media at another
+                transport.proving, transport.prove_by, transport.destination = transport.socket, now + PROVE_US, None
 
     def _hold(self, data: bytes, address: bytes, now: int) -> None:
         if data[0] != 22 or not self._strangers.allow(address, now) or not self._held.put(address, data, now):
@@ -326,7 +360,12 @@ class Port:
         """Every 20 ms: DTLS flights that are due, questions to the silent, and strangers whose time is over."""
         self.handshakes(transports)
         for transport in transports:
-            if transport.up and transport.consent.due(now, transport.last_in_at, told=transport.silent):
+            if not transport.up:
+                continue
+            if self._still_proving(transport, now):
+                if transport.proving is not None and transport.consent.may(now):
+                    self._question(transport, transport.proving, now)
+            elif transport.consent.due(now, transport.last_in_at, told=transport.silent):
                 self._ask(transport, now)
         self._held.expire(now)
         if self.streams is not None:
@@ -339,11 +378,15 @@ class Port:
             return
         if now - transport.last_in_at >= consent.EXPIRES_US:
             peer.path = b""
-            transport.socket = transport.destination = None
+            transport.socket = transport.destination = transport.proving = None
             return
+        self._question(transport, socket, now)
+
+    def _question(self, transport: Transport, socket: Carrier, now: int) -> None:
+        peer = transport.peer
         transaction = self._random(12)
-        question = peer.question(transaction)
-        if question is not None:
+        question = peer.question(transaction) if peer is not None else None
+        if peer is not None and question is not None:
             transport.consent.asked(transaction, peer.path, now)
             socket.send(question, peer.path)
             transport.last_out_at = now
@@ -371,7 +414,7 @@ class Port:
         self.flush()
         addresses = list(peer.addresses)
         self.agent.remove(peer)
-        transport.socket = transport.destination = None
+        transport.socket = transport.destination = transport.proving = None
         transport.inbound = transport.outbound = None
         transport.up = False
         if self.streams is not None:

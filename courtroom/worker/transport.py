@@ -45,8 +45,8 @@ class Lost:
 class Transport:
     __slots__ = (
         "_handshakes", "_identity", "answer", "budget", "checks", "consent", "destination", "dtls", "inbound",
-        "last_in_at", "last_out_at", "member", "name", "offer", "opened_at", "outbound", "peer", "records", "router",
-        "silent", "socket", "ssrcs", "up",
+        "last_in_at", "last_out_at", "member", "name", "offer", "opened_at", "outbound", "peer", "prove_by", "proving",
+        "records", "router", "silent", "socket", "ssrcs", "up",
     )  # fmt: skip
 
     def __init__(self, name: str, router: Router, member: Member, offer: Offer, own: Identity, now: int) -> None:
@@ -58,6 +58,8 @@ class Transport:
         self.peer: Peer[Transport] | None = None
         self.socket: Socket | Stream | None = None
         self.destination: Destination | None = None
+        self.proving: Socket | Stream | None = None  # of a path that was asked for and has not shown itself yet
+        self.prove_by = 0
         self.answer: Answer | None = None
         self.inbound: srtp.Cipher | None = None
         self.outbound: srtp.Cipher | None = None

@@ -22,6 +22,7 @@ from pylibsrtp import Policy, Session
 
 from courtroom.channel import messages as m
 from courtroom.worker import dtls, srtp, stun
+from courtroom.worker.datagrams import pack_address
 from tests.browser.harness import Control
 
 __all__ = ["Client", "Control", "start"]
@@ -57,6 +58,9 @@ def attribute(sdp: str, name: str) -> str:
 
 class Client:
     """One connection. ``datagrams`` holds everything that came, raw."""
+
+    own_password = b"p" * 24
+    answers = True
 
     def __init__(self, offer: str) -> None:
         self.offer = offer
@@ -96,7 +100,7 @@ class Client:
             case "a=ice-ufrag":
                 return "a=ice-ufrag:client"
             case "a=ice-pwd":
-                return "a=ice-pwd:" + "p" * 24
+                return "a=ice-pwd:" + self.own_password.decode()
             case "a=fingerprint":
                 return f"a=fingerprint:sha-256 {self.fingerprint}"
             case "a=setup":
@@ -114,8 +118,16 @@ class Client:
     def _readable(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while True:
-                self.datagrams.append(self.sock.recv(4096))
+                self._came(self.sock.recv(4096))
         self._news.set()
+
+    def _came(self, data: bytes) -> None:
+        """As a browser does, it answers whoever asks with its credentials (RFC 8445 7.3)."""
+        self.datagrams.append(data)
+        if self.answers and data[:2] == b"\0\1":
+            request = stun.parse(data)
+            if stun.authentic(request, self.own_password):
+                self.send(stun.success(request, pack_address(self.server), self.own_password))
 
     def send(self, data: bytes) -> None:
         self.sock.sendto(data, self.server)

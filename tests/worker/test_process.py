@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import signal
@@ -313,6 +314,27 @@ async def test_path_follows_the_client_to_a_new_address(control: Control, client
                 break
 
 
+async def test_forged_source_gets_no_media(control: Control, clients: list[Client]) -> None:
+    """A member's own, rightly signed check, as if it came from somebody else: who does not answer is not flooded."""
+    judge, clerk = await connected(control, clients, "judge", "clerk")
+    await control.do(lambda n: m.SetRoutes(n, "room", 1, [m.Route("clerk", 0, "judge", "microphone")], []))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as victim:
+        victim.bind(("127.0.0.1", 0))
+        victim.setblocking(False)
+        check = stun.request(os.urandom(12), f"{clerk.ufrag}:client".encode(), clerk.password, use_candidate=True)
+        victim.sendto(check, clerk.server)
+        for number in range(1, 60):
+            judge.send_rtp(wire.rtp(number, number * 960, 7, b"word %d" % number, 111, mid=b"mic"))
+            assert wire.fields(await clerk.rtp())[3] == b"word %d" % number
+        await asyncio.sleep(0.3)
+        got = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                got.append(victim.recv(4096))
+    assert [data for data in got if data[0] > 3] == [], "no media, no DTLS"
+    assert 2 <= len(got) < 10, "the answer to the check, and questions"
+
+
 async def test_restart_changes_the_credentials_and_keeps_the_keys(control: Control, clients: list[Client]) -> None:
     judge, clerk = await connected(control, clients, "judge", "clerk")
     await control.do(lambda n: m.SetRoutes(n, "room", 1, [m.Route("clerk", 0, "judge", "microphone")], []))
@@ -377,6 +399,7 @@ async def test_closing_the_room_closes_everybody(control: Control, clients: list
 
 async def test_silence_is_told_after_two_seconds_and_so_is_the_return(control: Control, clients: list[Client]) -> None:
     (judge,) = await connected(control, clients, "judge")
+    judge.answers = False
     judge.send_rtp(wire.rtp(1, 960, 7, b"last words", 111, mid=b"mic"))
     event = await control.changed("judge", "silent", 4)
     assert QUIET_US <= event.at - event.last_in_at < QUIET_US + 200_000

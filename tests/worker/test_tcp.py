@@ -75,7 +75,7 @@ class TcpClient(Client):
         self._bytes += data
         while len(self._bytes) >= 2 and len(self._bytes) >= 2 + int.from_bytes(self._bytes[:2], "big"):
             end = 2 + int.from_bytes(self._bytes[:2], "big")
-            self.datagrams.append(self._bytes[2:end])
+            self._came(self._bytes[2:end])
             self._bytes = self._bytes[end:]
         self._news.set()
 
@@ -126,6 +126,7 @@ async def test_media_crosses_between_tcp_and_udp(control: Control, clients: list
 
 async def test_a_peer_on_tcp_is_asked_and_its_death_is_known(control: Control, clients: list[Client]) -> None:
     judge = await over_tcp(control, clients, "judge")
+    judge.answers = False
     question = await judge.until(lambda data: data[:2] == b"\0\1")
     request = stun.parse(question)
     assert (request.local, request.remote, request.controlled) == (b"client", judge.ufrag.encode(), True)
