@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from courtroom.hearing import phases, rooms
 from courtroom.hearing.model import Hearing, Kind, Phase, Role, RoomKind, Seat
-from courtroom.hearing.roles import STAFF
+from courtroom.hearing.roles import PARTIES, STAFF
 
 RECORDER: Final = "recorder"
 
@@ -109,3 +109,26 @@ def at_desk(hearing: Hearing, seat: Seat) -> bool:
     if seat.role not in STAFF or seat.removed:
         return False
     return rooms.in_court(seat) or hearing.phase in phases.OVER
+
+
+_COPIED: Final = STAFF | PARTIES | {Role.COUNSEL}
+"""For whom a copy of the sealed recording may be made (COURT.md 7); helpers, the isolated and observers never."""
+
+
+def may_have_copy(hearing: Hearing, seat_id: str) -> bool:
+    """Whether a copy may be made for this seat. Who was removed has lost the recording too."""
+    seat = hearing.seats.get(seat_id)
+    return seat is not None and seat.role in _COPIED and not seat.removed
+
+
+def may_grant_copy(hearing: Hearing, seat_id: str) -> bool:
+    """Whether this seat may order copies, and see whose there are: bench and clerk."""
+    seat = hearing.seats.get(seat_id)
+    return seat is not None and seat.role in STAFF and not seat.removed
+
+
+def may_see_copy(hearing: Hearing, viewer_id: str, recipient_id: str) -> bool:
+    """Whether ``viewer`` may know of and download a copy made for ``recipient``: the desk all, the others their own."""
+    if may_grant_copy(hearing, viewer_id):
+        return True
+    return viewer_id == recipient_id and may_have_copy(hearing, viewer_id)

@@ -119,7 +119,8 @@ class GiveFloor(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt(Command):
-    """提示: first step of COURT.md 6. ``note``: how the person was reached out of band (telephone), if so."""
+    """提示: first step of COURT.md 6. ``note``: the call by which the person itself was reached, if there was one
+    (the same as a ``PhoneNote`` made with it)."""
 
     seat: str
     note: str = ""
@@ -141,10 +142,37 @@ class Excuse(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule(Command):
-    """The presiding judge records a finding on an absence; the words are the judge's."""
+    """The presiding judge records a finding on an absence; the words are the judge's. ``draft`` is the SHA-256 of the
+    draft that lay before the judge, made from the ledger up to ``draft_seq``; '' and 0 without one.
+    """
 
     seat: str
     finding: str
+    draft: str = ""
+    draft_seq: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneNote(Command):
+    """电话记录: who answered (``model.Answerer``), when (µs of the court clock), what was said; no names, no numbers.
+    ``notice`` is the ledger number of the prompt or warning that was spoken of.
+    """
+
+    seat: str
+    notice: int
+    who: str
+    called_at: int
+    said: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordService(Command):
+    """What is on file about reaching a person (``model.ServiceFact``); ``note`` says where it is on file."""
+
+    seat: str
+    fact: str
+    holds: bool = True
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +180,65 @@ class AnswerRequest(Command):
     request: str
     granted: bool
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposeInterruption(Command):
+    """Interrupt the recording for ``ground`` (``not_public | mediation``, RecP art. 3): waits for a second person."""
+
+    ground: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmInterruption(Command):
+    proposal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclineInterruption(Command):
+    """Also how the proposer takes it back."""
+
+    proposal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeRecording(Command):
+    """Ends an interruption that two people began."""
+
+
+# --- after the seal -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignRecording(Command):
+    """A party signs the integrity value; ``sheet`` names what was shown, ``stroke`` is the drawn signature."""
+
+    sheet: str
+    stroke: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefuseSignature(Command):
+    sheet: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteSignature(Command):
+    """The clerk puts down that a seat refused or could not be reached (``outcome``: ``refused | absent``)."""
+
+    seat: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignExplanation(Command):
+    """The presiding judge signs the explanation of a defect; ``digest`` is SHA-256 of the text that was shown."""
+
+    digest: str
+    stroke: str
+    remark: str = ""
 
 
 # --- everybody ------------------------------------------------------------------------------------
@@ -201,6 +288,36 @@ class Consent(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgeNotice(Command):
+    """The seat's own page has shown a prompt or warning; ``read``: the person has confirmed it."""
+
+    notice: int
+    read: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply(Command):
+    """A person states why it was away (``model.Reason``). ``notice`` 0: to no notice in particular; ``attachment`` is
+    the SHA-256 of a file that the court keeps, with ``name`` and ``size`` in bytes.
+    """
+
+    reason: str
+    text: str = ""
+    notice: int = 0
+    attachment: str = ""
+    name: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskLeave(Command):
+    """申请暂离 until a time (µs of the court clock); answered by ``Excuse`` or ``AnswerRequest``."""
+
+    reason: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetDevices(Command):
     """What the seat's own browser reports of its devices: ``on off lost denied none``."""
 
@@ -235,10 +352,25 @@ class ObserveLoss(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObserveEvidence(Command):
-    """Later evidence about the last interruption of a seat: leads to a new attribution, never overwrites one."""
+    """Later evidence about an interruption of a seat: leads to a new attribution, never overwrites one.
+
+    ``spell``: ledger entry that began the interruption, 0 = the last one.
+    """
 
     seat: str
     evidence: tuple[dict[str, str | int], ...]
+    spell: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObserveJournal(Command):
+    """A fact about the journal that a seat's own browser keeps: ``what`` is ``kept | restarted | rewritten | missing |
+    stepped``.
+    """
+
+    seat: str
+    what: str
+    detail: dict[str, str | int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,9 +379,14 @@ class ObserveJudgeGone(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObserveLapse(Command):
+    """The time to confirm an interruption may have run out: noted if it has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObserveCapture(Command):
-    """A fact from the capture writer: ``what`` is ``sealed | defect | gap | resumed``; ``detail`` goes to the
-    ledger.
+    """A fact from the capture writer: ``what`` is ``sealed | defect | gap | resumed | alarm | mended | copied |
+    copy_failed``; ``detail`` goes to the ledger.
     """
 
     what: str
@@ -258,25 +395,64 @@ class ObserveCapture(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObserveArchive(Command):
-    """A fact about the archive: ``what`` is ``composed | sealed | failed | read | copied``."""
+    """A fact about the archive: ``what`` is ``composed | sealed | failed | read | copied``, and of a recipient's copy
+    ``copy_issued | copy_made | copy_read``.
+    """
 
     what: str
     detail: dict[str, str | int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObserveDelivery(Command):
+    """What a notifier knows of a prompt or warning: ``notice`` is the ledger number of its entry, ``channel`` and
+    ``state`` as in ``model.Channel`` and ``model.DeliveryState``; ``detail`` a receipt number or an error code.
+    """
+
+    seat: str
+    notice: int
+    channel: str
+    state: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObserveSelfTest(Command):
+    """The device check of a seat's own browser has ended."""
+
+    seat: str
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObserveSpeech(Command):
+    """Who was heard speaking in the courtroom in ``[since, until)``: rows ``{"seat", "from", "to"}`` (µs)."""
+
+    since: int
+    until: int
+    spans: tuple[dict[str, str | int], ...]
 
 
 OBSERVATIONS: Final[tuple[type[Command], ...]] = (
     ObserveArrival,
     ObserveLoss,
     ObserveEvidence,
+    ObserveJournal,
     ObserveJudgeGone,
+    ObserveLapse,
     ObserveCapture,
     ObserveArchive,
+    ObserveDelivery,
+    ObserveSelfTest,
+    ObserveSpeech,
 )
 
 _FROM_CLIENTS: Final[tuple[type[Command], ...]] = (
     OpenHearing, CloseHearing, SetPhase, Recess, Resume, MoveOffline, WaiveCheck, VerifyIdentity, Admit, Call, Dismiss,
     Remove, Mute, Unmute, GiveFloor, Prompt, Warn, Excuse, Rule, AnswerRequest, RaiseHand, LowerHand, MakeRequest,
-    Present, StopPresenting, Leave, Consent, SetDevices,
+    PhoneNote, RecordService, AcknowledgeNotice, Reply, AskLeave,
+    Present, StopPresenting, Leave, Consent, SetDevices, ProposeInterruption, ConfirmInterruption,
+    DeclineInterruption, ResumeRecording, SignRecording, RefuseSignature, NoteSignature, SignExplanation,
 )  # fmt: skip
 
 

@@ -13,7 +13,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from courtroom.hearing import checklist, guards, phases, roles, rooms, seating, sitting, values
+from courtroom.hearing import (
+    checklist,
+    guards,
+    interruptions,
+    phases,
+    procedure,
+    roles,
+    rooms,
+    seating,
+    signing,
+    sitting,
+    values,
+)
 from courtroom.hearing import commands as c
 from courtroom.hearing import events as e
 from courtroom.hearing.evolve import MUTES, settle
@@ -25,9 +37,23 @@ __all__ = ["CODES", "decide"]
 
 Ids = Callable[[], str]
 
-MAX_EXCUSE_US: Final = 24 * 3600 * 1_000_000
-CAPTURE_FACTS: Final = frozenset({"sealed", "defect", "gap", "resumed"})
-ARCHIVE_FACTS: Final = frozenset({"composed", "sealed", "failed", "read", "copied"})
+CAPTURE_FACTS: Final = frozenset({"sealed", "defect", "gap", "resumed", "alarm", "mended", "copied", "copy_failed"})
+JOURNAL_FACTS: Final = frozenset({"kept", "restarted", "rewritten", "missing", "stepped"})
+ARCHIVE_FACTS: Final = frozenset(
+    {
+        "composed",
+        "sealed",
+        "failed",
+        "read",
+        "copied",
+        "copy_issued",
+        "copy_made",
+        "copy_read",
+        "hold",
+        "hold_lifted",
+        "retention",
+    }
+)
 
 
 def decide(hearing: Hearing, command: c.Command, at: int, ids: Ids) -> Events:
@@ -75,15 +101,23 @@ def _observed(hearing: Hearing, command: c.Command, at: int) -> Events:
             return seating.lose(hearing, command, at)
         case c.ObserveEvidence():
             return seating.learn(hearing, command, at)
+        case c.ObserveJournal(what=what) if what in JOURNAL_FACTS:
+            seat = seating.seat_of(hearing, command.seat)
+            return (e.JournalNoted(seat=seat.id, what=what, detail=values.detail(command.detail)),)
         case c.ObserveJudgeGone():
             judge = rooms.presiding_judge(hearing)
             if hearing.phase not in phases.SESSION or judge is None or judge.connected:
                 return ()
             return sitting.shift(hearing, Phase.TECHNICAL_HOLD, "judge_connection_lost")
+        case c.ObserveLapse():
+            return interruptions.lapse(hearing, at)
         case c.ObserveCapture(what=what) if what in CAPTURE_FACTS:
             return (e.CaptureNoted(what=what, detail=values.detail(command.detail)),)
         case c.ObserveArchive(what=what) if what in ARCHIVE_FACTS:
             return (e.ArchiveNoted(what=what, detail=values.detail(command.detail)),)
+    found = procedure.observed(hearing, command)
+    if found is not None:
+        return found
     raise refusal("bad_value", field="what")
 
 
@@ -119,12 +153,15 @@ def _commanded(hearing: Hearing, command: c.Command, actor: Seat, target: Seat, 
             return (e.FloorGiven(seat=command.seat),)
         case c.Mute(kind=kind) | c.Unmute(kind=kind):
             return _mute(target, kind, on=isinstance(command, c.Mute))
-        case c.Prompt() | c.Warn() | c.Rule() | c.Excuse():
-            return _absence(command, target, at)
-    return _by_anybody(hearing, command, actor, target, ids)
+        case c.ProposeInterruption() | c.ConfirmInterruption() | c.DeclineInterruption() | c.ResumeRecording():
+            return interruptions.follow(hearing, command, actor, at, ids)
+        case c.SignRecording() | c.RefuseSignature() | c.NoteSignature() | c.SignExplanation():
+            return signing.follow(hearing, command, actor, target)
+    found = procedure.follow(hearing, command, actor, target, at, ids)
+    return _by_anybody(hearing, command, actor, target, at, ids) if found is None else found
 
 
-def _by_anybody(hearing: Hearing, command: c.Command, actor: Seat, target: Seat, ids: Ids) -> Events:
+def _by_anybody(hearing: Hearing, command: c.Command, actor: Seat, target: Seat, at: int, ids: Ids) -> Events:
     match command:
         case c.RaiseHand():
             return (e.HandRaised(seat=actor.id),)
@@ -135,7 +172,7 @@ def _by_anybody(hearing: Hearing, command: c.Command, actor: Seat, target: Seat,
                 raise refusal("bad_kind")
             return (e.RequestMade(id=ids(), seat=actor.id, kind=kind, text=text),)
         case c.AnswerRequest():
-            return _answer(hearing, command)
+            return _answer(hearing, command, actor, at)
         case c.Present(exhibit=exhibit):
             if rooms.must_be_isolated(hearing, actor) and not exhibit:
                 raise refusal("exhibit_required")
@@ -171,27 +208,13 @@ def _mute(target: Seat, kind: str, *, on: bool) -> Events:
     return (e.SeatMuted(seat=target.id, kind=kind),) if on else (e.SeatUnmuted(seat=target.id, kind=kind),)
 
 
-def _absence(command: c.Prompt | c.Warn | c.Rule | c.Excuse, target: Seat, at: int) -> Events:
-    """Prompt, warning, ruling, permission to leave. Delivered: to a page that is there, or by a written note."""
-    match command:
-        case c.Prompt(note=note):
-            return (e.Prompted(seat=target.id, delivered=target.connected or bool(note.strip()), note=note),)
-        case c.Warn(note=note):
-            return (e.Warned(seat=target.id, delivered=target.connected or bool(note.strip()), note=note),)
-        case c.Rule(finding=finding):
-            return (e.Ruled(seat=target.id, finding=values.text(finding, values.MAX_FINDING, 1)),)
-        case c.Excuse(until=until):
-            if not at < until <= at + MAX_EXCUSE_US:
-                raise refusal("bad_time")
-            return (e.Excused(seat=target.id, until=until),)
-
-
-def _answer(hearing: Hearing, command: c.AnswerRequest) -> Events:
+def _answer(hearing: Hearing, command: c.AnswerRequest, actor: Seat, at: int) -> Events:
     for request in hearing.requests:
         if request.id == command.request:
             if request.granted is not None:
                 raise refusal("already_answered")
-            return (e.RequestAnswered(id=request.id, granted=command.granted, reason=command.reason),)
+            leave = procedure.answered_leave(hearing, actor, request.id, at) if command.granted else ()
+            return (e.RequestAnswered(id=request.id, granted=command.granted, reason=command.reason), *leave)
     raise refusal("unknown_request")
 
 
@@ -201,4 +224,5 @@ def _devices(command: c.SetDevices, actor: Seat) -> Events:
         raise refusal("bad_device")
     if (command.microphone, command.camera) == (actor.microphone.value, actor.camera.value):
         return ()  # a browser reports again after each reconnect: the same news is no news
-    return (e.DevicesChanged(seat=actor.id, microphone=command.microphone, camera=command.camera),)
+    changed = e.DevicesChanged(seat=actor.id, microphone=command.microphone, camera=command.camera)
+    return (changed, *(procedure.back_in_picture(actor) if command.camera == Device.ON.value else ()))

@@ -21,6 +21,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HearingCreated(Event):
+    V: ClassVar[int] = 2
+
     case: Case
     policy: Policy
     scheduled_at: int
@@ -91,11 +93,24 @@ class SeatDisconnected(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CauseAttributed(Event):
-    """A later attribution of the seat's last interruption, with the new evidence; the earlier entry stays."""
+    """A later attribution of an interruption, with the new evidence; the earlier entry stays. ``spell``: ledger entry
+    that began the interruption, 0 = the seat's last one."""
+
+    V: ClassVar[int] = 2
 
     seat: str
     cause: str
     evidence: tuple[dict[str, str | int], ...]
+    spell: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalNoted(Event):
+    """The journal of a seat's own browser: entries kept under their last hash, or what is wrong with their chain."""
+
+    seat: str
+    what: str
+    detail: dict[str, str | int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,18 +164,95 @@ class DevicesChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompted(Event):
-    """``delivered``: shown on the seat's own page, or out of band with a written ``note`` of how."""
+    """The entry's number is the notice's id; that it was delivered is an entry of its own."""
+
+    V: ClassVar[int] = 2
 
     seat: str
-    delivered: bool
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warned(Event):
+    V: ClassVar[int] = 2
+
     seat: str
-    delivered: bool
-    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryNoted(Event):
+    """A step of a notice on its way to the person, as a channel proves it."""
+
+    seat: str
+    notice: int
+    channel: str
+    state: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneNoted(Event):
+    """A call of the court about a notice: who answered, when, what was said."""
+
+    seat: str
+    notice: int
+    who: str
+    called_at: int
+    said: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyGiven(Event):
+    seat: str
+    notice: int
+    reason: str
+    text: str
+    attachment: str
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveAsked(Event):
+    """A request of kind ``leave`` with the moment until which leave is asked."""
+
+    id: str
+    seat: str
+    reason: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnNoted(Event):
+    """A person who was missing is here: ``how`` is ``late_arrival | return | from_leave | late_from_leave |
+    in_picture``; ``since`` is when it began to be missing. Ends the procedure of that absence.
+    """
+
+    seat: str
+    how: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRecorded(Event):
+    seat: str
+    fact: str
+    holds: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfTestNoted(Event):
+    seat: str
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechNoted(Event):
+    """Who was heard in the courtroom in ``[since, until)``; rows ``{"seat", "from", "to"}``."""
+
+    since: int
+    until: int
+    spans: tuple[dict[str, str | int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,8 +263,14 @@ class Excused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruled(Event):
+    """``draft``: SHA-256 of the draft that lay before the judge, made from the ledger up to ``draft_seq``."""
+
+    V: ClassVar[int] = 2
+
     seat: str
     finding: str
+    draft: str
+    draft_seq: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +294,34 @@ class RecordingInterrupted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InterruptionProposed(Event):
+    """``until``: µs; a second person has that long to confirm."""
+
+    id: str
+    ground: str
+    proposer: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterruptionConfirmed(Event):
+    """``RecordingInterrupted`` follows in the same step."""
+
+    id: str
+    ground: str
+    proposer: str
+    confirmer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterruptionDropped(Event):
+    """``why``: lapsed | overtaken (another phase, or the close) | declined | withdrawn."""
+
+    id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingResumed(Event):
     pass
 
@@ -207,7 +333,10 @@ class RecordingEnded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureNoted(Event):
-    """``what``: sealed (segment, sha256, start_at, end_at, bytes) | defect | gap (from_at, to_at, reason) | resumed."""
+    """``what``: sealed (segment, sha256, start_at, end_at, bytes) | defect (code, at) | gap (from_at, to_at, reason) |
+    resumed (the last defect is over: code, at) | alarm (nothing is lost yet: code, at) | mended (code, at) | copied
+    (segment, sha256, place) | copy_failed (code, place).
+    """
 
     what: str
     detail: dict[str, str | int]
@@ -219,11 +348,48 @@ class ArchiveNoted(Event):
     detail: dict[str, str | int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingSigned(Event):
+    """A party has signed: ``root`` and ``sheet`` say what, ``stroke`` is SVG path data and its digest stands by it."""
+
+    seat: str
+    root: str
+    sheet: str
+    stroke: str
+    stroke_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureWithheld(Event):
+    """``outcome``: refused | absent; ``recorded_by`` the seat itself, or the clerk."""
+
+    seat: str
+    outcome: str
+    reason: str
+    root: str
+    sheet: str
+    recorded_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplanationSigned(Event):
+    """The presiding judge has signed the explanation of a defect (技术说明, RecP 4)."""
+
+    seat: str
+    digest: str
+    remark: str
+    stroke: str
+    stroke_sha256: str
+
+
 _ALL: Final[tuple[type[Event], ...]] = (
+    DeliveryNoted, PhoneNoted, ReplyGiven, LeaveAsked, ReturnNoted, ServiceRecorded, SelfTestNoted, SpeechNoted,
     HearingCreated, PhaseChanged, CheckWaived, ChecklistRecorded, IdentityVerified, ConsentGiven, SeatMoved,
     SeatConnected, SeatDisconnected, CauseAttributed, SeatMuted, SeatUnmuted, FloorGiven, HandRaised, HandLowered,
     RequestMade, RequestAnswered, DevicesChanged, Prompted, Warned, Excused, Ruled, PresentingChanged,
     RecordingStarted, RecordingInterrupted, RecordingResumed, RecordingEnded, CaptureNoted, ArchiveNoted,
+    InterruptionProposed, InterruptionConfirmed, InterruptionDropped, RecordingSigned, SignatureWithheld,
+    ExplanationSigned, JournalNoted,
 )  # fmt: skip
 
 

@@ -16,21 +16,30 @@ from dataclasses import replace
 from typing import Final
 
 from courtroom.hearing import events as e
-from courtroom.hearing import phases
+from courtroom.hearing import phases, presence, procedure
 from courtroom.hearing.model import (
+    Attribution,
     Cause,
     Device,
     Hearing,
     Interruption,
     Kind,
+    OnFile,
     Phase,
     Presence,
+    Proposal,
     Request,
     Room,
     RoomKind,
+    Seal,
     Seat,
+    SeatPlan,
+    ServiceFact,
+    Signature,
     Spell,
 )
+
+Row = dict[str, str | int]
 
 _PRESENCE_IN: Final = {
     RoomKind.WAITING: Presence.WAITING,
@@ -53,7 +62,7 @@ def evolve(hearing: Hearing | None, event: e.Event, at: int, seq: int, hearing_i
         case e.HearingCreated():
             if not hearing_id:
                 raise ValueError("a hearing is created under its id")
-            seats = {plan.id: Seat(plan) for plan in event.seats}
+            seats = {plan.id: _planned(plan, at, seq) for plan in event.seats}
             return Hearing(
                 hearing_id, event.case, event.policy, event.scheduled_at, seats, phase_since=at, seq=seq, at=at
             )  # fmt: skip
@@ -61,6 +70,10 @@ def evolve(hearing: Hearing | None, event: e.Event, at: int, seq: int, hearing_i
         raise ValueError("a hearing begins with its creation")
     now = max(at, hearing.at)  # a clock that was set back does not turn a timeline around
     return _marked(replace(_step(settle(hearing, now, seq), event, now, seq), seq=seq, at=now), event)
+
+
+def _planned(plan: SeatPlan, at: int, seq: int) -> Seat:
+    return Seat(plan, on_file=tuple(OnFile(fact, True, at, seq) for fact in sorted(plan.service)))
 
 
 def _marked(hearing: Hearing, event: e.Event) -> Hearing:
@@ -100,11 +113,13 @@ def _step(hearing: Hearing, event: e.Event, at: int, seq: int) -> Hearing:
         case e.CheckWaived():
             return replace(hearing, waived=hearing.waived | {event.item})
         case e.RequestMade():
-            made = Request(event.id, event.seat, event.kind, event.text, at)
+            made = Request(event.id, event.seat, event.kind, event.text, at, seq=seq)
             return replace(hearing, requests=(*hearing.requests, made))
+        case e.LeaveAsked():
+            asked = Request(event.id, event.seat, "leave", event.reason, at, until=event.until, seq=seq)
+            return replace(hearing, requests=(*hearing.requests, asked))
         case e.RequestAnswered():
-            answered = tuple(replace(r, granted=event.granted) if r.id == event.id else r for r in hearing.requests)
-            return replace(hearing, requests=answered)
+            return _answered(hearing, event, at, seq)
         case e.PresentingChanged():
             return replace(hearing, presenting=event.seat, exhibit=event.exhibit)
         case e.FloorGiven():
@@ -113,8 +128,7 @@ def _step(hearing: Hearing, event: e.Event, at: int, seq: int) -> Hearing:
         case e.RecordingStarted():
             return replace(hearing, take=event.take)
         case e.RecordingInterrupted():
-            open_again = _close_gaps(hearing.interruptions, at, fault=False)
-            return replace(hearing, interruptions=(*open_again, Interruption(event.reason, at)))
+            return _interrupted(hearing, event, at)
         case e.RecordingResumed():
             return replace(hearing, interruptions=_close_gaps(hearing.interruptions, at, fault=False))
         case e.RecordingEnded():
@@ -122,10 +136,16 @@ def _step(hearing: Hearing, event: e.Event, at: int, seq: int) -> Hearing:
             return replace(hearing, take="", interruptions=ended)
         case e.CaptureNoted():
             return _capture(hearing, event, at)
-        case e.ChecklistRecorded() | e.ArchiveNoted() | e.Ruled():
+        case e.ArchiveNoted(what="sealed") if hearing.seal is None:
+            return replace(hearing, seal=_seal(event, at, seq))
+        case e.ChecklistRecorded() | e.ArchiveNoted() | e.Ruled() | e.JournalNoted() | e.SpeechNoted():
             return hearing  # the ledger is where these live
         case e.SeatMoved():
             return _moved(hearing, event, at, seq)
+        case e.InterruptionProposed() | e.InterruptionConfirmed() | e.InterruptionDropped():
+            return _two_people(hearing, event, at)
+        case e.RecordingSigned() | e.SignatureWithheld() | e.ExplanationSigned():
+            return _signed(hearing, event, at, seq)
     seat = hearing.seats.get(getattr(event, "seat", ""))
     return hearing if seat is None else _with(hearing, _seat(seat, event, at, seq))
 
@@ -134,19 +154,18 @@ def _seat(seat: Seat, event: e.Event, at: int, seq: int) -> Seat:
     """Events that change one seat and nothing else."""
     match event:
         case e.SeatConnected():
-            seat = replace(
-                seat, connected=True, connection=event.connection, excused_until=0, prompted_at=0, warned_at=0
-            )
+            seat = procedure.ended(seat, at)
+            seat = replace(seat, connected=True, connection=event.connection, excused_until=0)
             state = _state_here(seat)
             return seat if state is None else _spell(seat, state, at, seq)
         case e.SeatDisconnected():
             return _lost(replace(seat, connected=False, connection=""), event, at, seq)
         case e.CauseAttributed():
-            return _attributed(seat, Cause(event.cause), event.evidence)
+            return _attributed(seat, event, at, seq)
         case e.IdentityVerified():
             return replace(seat, identity_verified=True)
         case e.ConsentGiven():
-            return replace(seat, consented=event.agreed)
+            return _expected(replace(seat, consented=event.agreed, refused_online=not event.agreed), at, seq)
         case e.SeatMuted():
             return replace(seat, muted=seat.muted | MUTES.get(event.kind, frozenset()))
         case e.SeatUnmuted():
@@ -159,19 +178,39 @@ def _seat(seat: Seat, event: e.Event, at: int, seq: int) -> Seat:
             camera = Device(event.camera)
             seat = replace(seat, microphone=Device(event.microphone), camera=camera)
             back = camera is Device.ON and seat.connected
-            return replace(seat, prompted_at=0, warned_at=0) if back else seat
-        case e.Prompted():
-            seat = replace(seat, prompts=(*seat.prompts, at))
-            return replace(seat, prompted_at=at) if event.delivered else seat
-        case e.Warned():
-            seat = replace(seat, warnings=(*seat.warnings, at))
-            return replace(seat, warned_at=at) if event.delivered else seat
+            return procedure.ended(seat, at) if back else seat
+        case e.ServiceRecorded() | e.SelfTestNoted():
+            return _expected(procedure.evolved(seat, event, at, seq), at, seq)
         case e.Excused():
             last = seat.timeline[-1] if seat.timeline else Spell(Presence.ABSENT, at)
-            excused = replace(seat, excused_until=event.until, prompted_at=0, warned_at=0)
+            excused = replace(procedure.ended(seat, at), excused_until=event.until)
             if seat.connected:
                 return _spell(excused, Presence.EXCUSED, at, seq)
             return _spell(excused, Presence.EXCUSED, at, seq, last.cause, last.evidence)
+    return procedure.evolved(seat, event, at, seq)
+
+
+def _answered(hearing: Hearing, event: e.RequestAnswered, at: int, seq: int) -> Hearing:
+    answered = tuple(replace(r, granted=event.granted) if r.id == event.id else r for r in hearing.requests)
+    for one in answered:
+        seat = hearing.seats.get(one.seat)
+        if one.id == event.id and one.kind == "offline" and event.granted and seat is not None:
+            seat = procedure.filed(seat, ServiceFact.OFFLINE_AGREED, True, at, seq)
+            hearing = _with(hearing, _expected(seat, at, seq))
+    return replace(hearing, requests=answered)
+
+
+def _expected(seat: Seat, at: int, seq: int) -> Seat:
+    """Online or in person: whoever is expected in person and not here is not absent, and no procedure runs on it."""
+    state = presence.state(seat)
+    if seat.offline and not seat.connected:
+        seat = procedure.ended(seat, at)
+    if not seat.timeline or seat.timeline[-1].until:
+        return seat
+    if seat.offline and state is Presence.ABSENT:
+        return _spell(seat, Presence.OFFLINE_SEAT, at, seq)
+    if not seat.offline and state is Presence.OFFLINE_SEAT:
+        return _spell(seat, Presence.ABSENT, at, seq)
     return seat
 
 
@@ -184,7 +223,10 @@ def _phase(hearing: Hearing, event: e.PhaseChanged, at: int, seq: int) -> Hearin
         hearing, phase=phase, resumes_to=phases.resumes_to(hearing, phase), phase_reason=event.reason, phase_since=at
     )  # fmt: skip
     if phase is Phase.CHECK_IN:
-        begun = {id_: _spell(seat, Presence.ABSENT, at, seq) for id_, seat in changed.seats.items()}
+        begun = {
+            id_: _spell(seat, Presence.OFFLINE_SEAT if seat.offline else Presence.ABSENT, at, seq)
+            for id_, seat in changed.seats.items()
+        }
         return replace(changed, seats=begun)
     if phase is Phase.OPEN and not changed.opened_at:
         return replace(changed, opened_at=at)
@@ -198,6 +240,47 @@ def _close_gaps(gaps: tuple[Interruption, ...], at: int, *, fault: bool) -> tupl
     return tuple(
         replace(gap, until=at) if gap.until == 0 and (gap.reason == phases.FAULT) is fault else gap for gap in gaps
     )
+
+
+def _two_people(
+    hearing: Hearing, event: e.InterruptionProposed | e.InterruptionConfirmed | e.InterruptionDropped, at: int
+) -> Hearing:
+    """A proposal comes and goes; confirmed, the interruption begins and ``RecordingInterrupted`` finds it begun."""
+    match event:
+        case e.InterruptionProposed():
+            return replace(hearing, proposal=Proposal(event.id, event.ground, event.proposer, at, event.until))
+        case e.InterruptionConfirmed():
+            begun = Interruption(event.ground, at, by=(event.proposer, event.confirmer))
+            gaps = _close_gaps(hearing.interruptions, at, fault=False)
+            return replace(hearing, proposal=None, interruptions=(*gaps, begun))
+        case e.InterruptionDropped():
+            return replace(hearing, proposal=None)
+
+
+def _interrupted(hearing: Hearing, event: e.RecordingInterrupted, at: int) -> Hearing:
+    if any(gap.until == 0 and gap.reason == event.reason for gap in hearing.interruptions):
+        return hearing
+    gaps = _close_gaps(hearing.interruptions, at, fault=False)
+    return replace(hearing, interruptions=(*gaps, Interruption(event.reason, at)))
+
+
+def _seal(event: e.ArchiveNoted, at: int, seq: int) -> Seal:
+    """Of a seal from before sheets were noted only the root is known; nothing can be signed under it."""
+    root, sheet, faults = (event.detail.get(name) for name in ("root", "sheet", "faults"))
+    return Seal(str(root or ""), str(sheet or ""), faults if isinstance(faults, int) else 0, at, seq)
+
+
+def _signed(
+    hearing: Hearing, event: e.RecordingSigned | e.SignatureWithheld | e.ExplanationSigned, at: int, seq: int
+) -> Hearing:
+    match event:
+        case e.RecordingSigned():
+            answer = Signature(event.seat, "signed", event.seat, at, seq, stroke=event.stroke)
+        case e.SignatureWithheld():
+            answer = Signature(event.seat, event.outcome, event.recorded_by, at, seq, event.reason)
+        case e.ExplanationSigned():
+            return replace(hearing, explanation=event.digest)
+    return replace(hearing, signatures=(*hearing.signatures, answer))
 
 
 def _capture(hearing: Hearing, event: e.CaptureNoted, at: int) -> Hearing:
@@ -252,21 +335,31 @@ def _lost(seat: Seat, event: e.SeatDisconnected, at: int, seq: int) -> Seat:
     cause = Cause(event.cause)
     if seat.excused_until > at and seat.timeline:
         last = seat.timeline[-1]  # away with leave: the loss is a fact in that spell and begins no other
-        return replace(seat, timeline=(*seat.timeline[:-1], replace(last, cause=cause, evidence=event.evidence)))
-    return _spell(seat, _state_gone(cause), at, seq, cause, event.evidence)
+        known = (*last.attributions, Attribution(cause, at, seq))
+        lost = replace(last, cause=cause, evidence=_cited(event.evidence, seq), attributions=known)
+        return replace(seat, timeline=(*seat.timeline[:-1], lost))
+    return _spell(seat, _state_gone(cause), at, seq, cause, _cited(event.evidence, seq))
+
+
+def _cited(evidence: tuple[Row, ...], seq: int) -> tuple[Row, ...]:
+    """Each row with the entry that holds it."""
+    return tuple({**row, "seq": seq} for row in evidence)
 
 
 def _state_gone(cause: Cause) -> Presence:
     return Presence.LEFT if cause is Cause.LEFT_DELIBERATELY else Presence.INTERRUPTED
 
 
-def _attributed(seat: Seat, cause: Cause, evidence: tuple[dict[str, str | int], ...]) -> Seat:
+def _attributed(seat: Seat, event: e.CauseAttributed, at: int, seq: int) -> Seat:
+    cause, evidence, began = Cause(event.cause), event.evidence, event.spell
     for index in range(len(seat.timeline) - 1, -1, -1):
         spell = seat.timeline[index]
-        if spell.cause is None or spell.state is Presence.REMOVED:
+        if spell.cause is None or spell.state is Presence.REMOVED or (began and spell.seq != began):
             continue
         state = spell.state if spell.state is Presence.EXCUSED else _state_gone(cause)
-        changed = replace(spell, state=state, cause=cause, evidence=(*spell.evidence, *evidence))
+        rows = presence.weighed((*spell.evidence, *_cited(evidence, seq)), cause)
+        known = (*spell.attributions, Attribution(cause, at, seq))
+        changed = replace(spell, state=state, cause=cause, evidence=rows, attributions=known)
         return replace(seat, timeline=(*seat.timeline[:index], changed, *seat.timeline[index + 1 :]))
     return seat
 
@@ -283,7 +376,8 @@ def _spell(
     last = seat.timeline[-1] if seat.timeline else None
     if last is not None and last.until == 0 and (last.state, last.cause) == (state, cause) and not evidence:
         return seat
-    begun = Spell(state, at, 0, cause, evidence, seq)
+    first = (Attribution(cause, at, seq),) if cause is not None else ()
+    begun = Spell(state, at, 0, cause, evidence, seq, first)
     return replace(seat, timeline=(*_end(seat.timeline, at), begun))
 
 

@@ -11,11 +11,12 @@ from typing import Final
 from courtroom.hearing import values
 from courtroom.hearing.commands import COURT_SYSTEM
 from courtroom.hearing.events import HearingCreated
-from courtroom.hearing.model import Case, Policy, Role, SeatPlan, Side
+from courtroom.hearing.model import Case, Policy, Role, SeatPlan, ServiceFact, Side
 from courtroom.hearing.refusals import refusal
 
 MAX_SEATS: Final = 128
 MAX_CASE_TEXT: Final = 200
+MAX_WARN_AFTER_S: Final = 24 * 3600
 RESERVED: Final = frozenset({COURT_SYSTEM, "recorder", "staff"})
 
 CHECKIN: Final = ("full", "clerk", "none")
@@ -26,6 +27,8 @@ def found(case: Case, policy: Policy, scheduled_at: int, seats: tuple[SeatPlan, 
     """The first event of a ledger; ``Refused`` with ``bad_case bad_policy bad_time bad_seats bad_link …``."""
     _case(case)
     if policy.checkin not in CHECKIN or policy.checklist not in CHECKLIST:
+        raise refusal("bad_policy")
+    if type(policy.warn_after_s) is not int or not 0 <= policy.warn_after_s <= MAX_WARN_AFTER_S:
         raise refusal("bad_policy")
     if type(scheduled_at) is not int or not 0 <= scheduled_at <= values.MAX_INT:
         raise refusal("bad_time")
@@ -51,6 +54,8 @@ def _seats(seats: tuple[SeatPlan, ...]) -> None:
         raise refusal("bad_seats")
     for plan in seats:
         if type(plan.role) is not Role or type(plan.side) is not Side or type(plan.required) is not bool:
+            raise refusal("bad_seats")
+        if len(set(plan.service)) != len(plan.service) or any(type(one) is not ServiceFact for one in plan.service):
             raise refusal("bad_seats")
         _link(plan, by_id)
     if sum(plan.role is Role.PRESIDING_JUDGE for plan in seats) > 1:

@@ -13,21 +13,22 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from courtroom.errors import Refused
-from courtroom.hearing import checklist, phases, presence, roles, rooms
-from courtroom.hearing.model import Hearing, Kind, Phase, Presence, Role, RoomKind, Seat
+from courtroom.hearing import checklist, interruptions, phases, procedure, roles, rooms, signing
+from courtroom.hearing.model import Hearing, Kind, Phase, Role, RoomKind, Seat
 from courtroom.hearing.refusals import refusal
 
-WARN_AFTER_US: Final = 60_000_000
-"""The least time between a delivered prompt and the warning that follows it (COURT.md 6)."""
-MAX_OPEN_REQUESTS: Final = 20
-MAX_REQUESTS: Final = 100
+MAX_OPEN_REQUESTS: Final = procedure.MAX_OPEN_REQUESTS
+MAX_REQUESTS: Final = procedure.MAX_REQUESTS
 
-ANYWHERE: Final = frozenset({"consent", "set_devices"})
-"""Done also by a seat that has not arrived: the join page asks for consent before the waiting room."""
+AFTERWARDS: Final = frozenset({"sign_recording", "refuse_signature", "note_signature", "sign_explanation"})
+"""Done when the hearing is over, and only then; also by a seat that was removed from it."""
+
+ANYWHERE: Final = frozenset({"consent", "set_devices", "acknowledge_notice", "reply"}) | AFTERWARDS
+"""Done also by a seat that is in no room: the join page asks for consent before the waiting room."""
 
 TARGETED: Final = frozenset({
     "verify_identity", "admit", "call", "dismiss", "remove", "mute", "unmute", "give_floor", "prompt", "warn", "excuse",
-    "rule", "lower_hand",
+    "phone_note", "record_service", "rule", "lower_hand", "note_signature",
 })  # fmt: skip
 """Commands about another seat, named in their field ``seat``."""
 
@@ -175,34 +176,7 @@ def take_floor(hearing: Hearing) -> None:
         raise refusal("already_so")
 
 
-# --- absence ------------------------------------------------------------------------------------------------------
-
-
-def _prompt(hearing: Hearing, actor: Seat, target: Seat, _at: int) -> None:
-    if target.id == actor.id or not target.timeline or not presence.is_missing(target):
-        raise refusal("not_absent", seat=target.id)
-    if hearing.phase is Phase.SCHEDULED:
-        raise refusal("not_absent", seat=target.id)
-
-
-def _warn(hearing: Hearing, actor: Seat, target: Seat, at: int) -> None:
-    _prompt(hearing, actor, target, at)
-    if not target.prompted_at:
-        raise refusal("prompt_required", seat=target.id)
-    if at - target.prompted_at < WARN_AFTER_US:
-        left = target.prompted_at + WARN_AFTER_US - at
-        raise refusal("too_early", seat=target.id, seconds=-(-left // 1_000_000))
-
-
-def _rule(hearing: Hearing, actor: Seat, target: Seat, at: int) -> None:
-    _prompt(hearing, actor, target, at)
-    if not target.warned_at:
-        raise refusal("warning_required", seat=target.id)
-
-
-def _excuse(_hearing: Hearing, _actor: Seat, target: Seat, _at: int) -> None:
-    if target.removed or target.room is None or presence.state(target) is Presence.LEFT:
-        raise refusal("not_connected", seat=target.id)
+# --- requests -----------------------------------------------------------------------------------------------------
 
 
 def _answer_request(hearing: Hearing, _actor: Seat, _target: Seat, _at: int) -> None:
@@ -277,10 +251,15 @@ GUARDS: Final[Mapping[str, Guard]] = {
     "mute": _mute,
     "unmute": _unmute,
     "give_floor": _give_floor,
-    "prompt": _prompt,
-    "warn": _warn,
-    "excuse": _excuse,
-    "rule": _rule,
+    "prompt": procedure.may_prompt,
+    "warn": procedure.may_warn,
+    "excuse": procedure.may_excuse,
+    "rule": procedure.may_rule,
+    "phone_note": procedure.may_note_phone,
+    "record_service": procedure.may_record_service,
+    "acknowledge_notice": procedure.may_acknowledge,
+    "reply": procedure.may_reply,
+    "ask_leave": procedure.may_ask_leave,
     "answer_request": _answer_request,
     "raise_hand": _raise_hand,
     "lower_hand": _lower_hand,
@@ -290,14 +269,24 @@ GUARDS: Final[Mapping[str, Guard]] = {
     "leave": _free,
     "consent": _free,
     "set_devices": _free,
+    "propose_interruption": interruptions.may_propose,
+    "confirm_interruption": interruptions.may_confirm,
+    "decline_interruption": interruptions.may_decline,
+    "resume_recording": interruptions.may_resume,
+    "sign_recording": signing.may_sign,
+    "refuse_signature": signing.may_refuse,
+    "note_signature": signing.may_note,
+    "sign_explanation": signing.may_explain,
 }
 
 
 def authorize(hearing: Hearing, name: str, actor: Seat) -> None:
     """Everything that is asked before the target is looked at."""
-    if hearing.phase in phases.OVER:
+    if hearing.phase in phases.OVER and name not in AFTERWARDS:
         raise refusal("hearing_closed")
-    if actor.removed:
+    if hearing.phase not in phases.OVER and name in AFTERWARDS:
+        raise refusal("not_sealed")
+    if actor.removed and name not in AFTERWARDS:
         raise refusal("removed_by_court")
     if actor.role not in roles.MAY.get(name, frozenset()):
         raise refusal("not_allowed")

@@ -166,7 +166,29 @@ def _hints(kinds: Iterable[type]) -> dict[type, dict[str, Any]]:
 
 _HINTS: Final = _hints(EVENTS.values())
 
-UPCASTS: Final[Mapping[tuple[str, int], Callable[[Body], Body]]] = {}
+
+def _created_2(body: Body) -> Body:
+    """Before 2 there was one fixed interval, and nothing about service was on file here."""
+    policy = {"warn_after_s": 60, **body["policy"]}
+    return {**body, "policy": policy, "seats": [{"service": [], **seat} for seat in body["seats"]]}
+
+
+def _notice_2(body: Body) -> Body:
+    """Before 2 "delivered" was our own guess: without a proof such a notice counts as not delivered."""
+    return {"seat": body["seat"]}
+
+
+def _ruled_2(body: Body) -> Body:
+    return {**body, "draft": "", "draft_seq": 0}
+
+
+UPCASTS: Final[Mapping[tuple[str, int], Callable[[Body], Body]]] = {
+    ("hearing_created", 1): _created_2,
+    ("prompted", 1): _notice_2,
+    ("warned", 1): _notice_2,
+    ("ruled", 1): _ruled_2,
+    ("cause_attributed", 1): lambda body: {**body, "spell": 0},
+}
 """How a body of an older version becomes one of the next version; one line per step, never removed."""
 
 
@@ -176,8 +198,11 @@ def event_of(entry: Entry) -> Event:
     if kind is None:
         raise BadMessage("ledger_event_unknown", {"seq": entry.seq})
     body, version = entry.body, entry.v
-    while version < kind.V and (step := UPCASTS.get((entry.type, version))) is not None:
-        body, version = step(body), version + 1
+    try:
+        while version < kind.V and (step := UPCASTS.get((entry.type, version))) is not None:
+            body, version = step(body), version + 1
+    except (KeyError, TypeError) as error:
+        raise BadMessage("ledger_event_fields", {"seq": entry.seq}) from error
     if version != kind.V:
         raise BadMessage("ledger_event_version", {"seq": entry.seq, "v": entry.v})
     try:
@@ -264,6 +289,9 @@ def _no_number(text: str) -> None:
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_float=_no_number, parse_constant=_no_number)
 
 
+_RECORDS: Final = {kind: get_type_hints(kind) for kind in (Entry, SignedHead)}
+
+
 def _record(kind: type[Any], line: str | bytes) -> Any:
     if len(line) > MAX_LINE:
         raise BadMessage("ledger_line", {"why": "size"})
@@ -271,7 +299,7 @@ def _record(kind: type[Any], line: str | bytes) -> Any:
         body = line.decode() if isinstance(line, bytes) else line
         body = body.removesuffix("\n")
         value = _DECODER.decode(body)
-        hints = get_type_hints(kind)
+        hints = _RECORDS[kind]
         if not isinstance(value, dict) or value.keys() != hints.keys():
             raise ValueError("wrong fields")
         if canonical(value) != body.encode():

@@ -113,6 +113,64 @@ class Presence(StrEnum):
     LEFT = "left"
 
 
+class Step(StrEnum):
+    """A step of the procedure on an absence: each is a notice to the person."""
+
+    PROMPT = "prompt"
+    WARNING = "warning"
+
+
+class Channel(StrEnum):
+    """A way on which a notice reaches a person."""
+
+    PAGE = "page"
+    EMAIL = "email"
+    WEBHOOK = "webhook"
+    PHONE = "phone"
+
+
+class DeliveryState(StrEnum):
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    FAILED = "failed"
+
+
+class Answerer(StrEnum):
+    """Who answered a telephone call of the court."""
+
+    SELF = "self"
+    FAMILY = "family"
+    COUNSEL = "counsel"
+    OTHER = "other"
+    NOBODY = "nobody"
+
+
+class Reason(StrEnum):
+    """What a person gives as reason for having been away (OLR 25)."""
+
+    NETWORK_FAULT = "network_fault"
+    DEVICE_DAMAGE = "device_damage"
+    POWER_CUT = "power_cut"
+    FORCE_MAJEURE = "force_majeure"
+    OTHER = "other"
+
+
+class ServiceFact(StrEnum):
+    """What the court has on file about reaching a person, before or beside the sitting."""
+
+    SUMMONS_SERVED = "summons_served"  # 传票
+    ANNOUNCEMENT_SERVED = "announcement_served"  # 公告
+    LINK_DELIVERED = "link_delivered"
+    OFFLINE_OPTION_OFFERED = "offline_option_offered"
+    OFFLINE_AGREED = "offline_agreed"  # attends in person
+    SELF_TEST_PASSED = "self_test_passed"
+
+
+OFFLINE_FACTS = frozenset({ServiceFact.ANNOUNCEMENT_SERVED, ServiceFact.OFFLINE_AGREED})
+"""Whoever is in one of these is expected in person, and never absent online."""
+
+
 class Device(StrEnum):
     """State of a microphone or camera as its own browser reports it."""
 
@@ -132,16 +190,21 @@ class Case:
     public: bool
 
 
+LEAST_WARN_AFTER_S = 60
+"""Below this a warning hardly follows its prompt: only where a court runs unchecked (tests, demonstrations)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How strictly check-in and the opening checklist bind; anything but the default is marked everywhere."""
 
     checkin: str = "full"  # full | clerk | none
     checklist: str = "enforce"  # enforce | record
+    warn_after_s: int = 180  # least time between a delivered prompt and the warning after it (COURT.md 6)
 
     @property
     def unchecked(self) -> bool:
-        return self.checkin == "none" or self.checklist == "record"
+        return self.checkin == "none" or self.checklist == "record" or self.warn_after_s < LEAST_WARN_AFTER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +216,7 @@ class SeatPlan:
     side: Side = Side.NONE
     linked_to: str = ""
     required: bool = True
+    service: tuple[ServiceFact, ...] = ()  # on file when the hearing was created
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +229,91 @@ class Request:
     text: str
     at: int
     granted: bool | None = None
+    until: int = 0  # of a leave: the moment that was asked for
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """One attribution of a spell's cause: the ledger entry ``seq`` made it; a later one does not undo it."""
+
+    cause: Cause
+    at: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Proof, or failure, of one step on the way of a notice to a person."""
+
+    channel: Channel
+    state: DeliveryState
+    at: int
+    seq: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A prompt or a warning to one seat. Its id is ``seq``, the ledger number of the entry that made it.
+
+    ``ended_at``: the person came back, or got leave; a later absence begins the procedure anew.
+    """
+
+    seq: int
+    step: Step
+    at: int
+    deliveries: tuple[Delivery, ...] = ()
+    ended_at: int = 0
+
+    @property
+    def delivered_at(self) -> int:
+        """When the first channel delivered it; 0 while none has. A failure after it takes a channel's proof back,
+        unless the person has read it there.
+        """
+        return min((at for channel in Channel if (at := self._delivered_by(channel))), default=0)
+
+    def _delivered_by(self, channel: Channel) -> int:
+        at = 0
+        for one in self.deliveries:
+            if one.channel is not channel:
+                continue
+            match one.state:
+                case DeliveryState.READ:
+                    return at or one.at
+                case DeliveryState.DELIVERED:
+                    at = at or one.at
+                case DeliveryState.FAILED:
+                    at = 0
+        return at
+
+    @property
+    def read_at(self) -> int:
+        return min((one.at for one in self.deliveries if one.state is DeliveryState.READ), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a person says about having been away; ``attachment`` is the SHA-256 of a file, '' without one."""
+
+    seq: int
+    at: int
+    reason: Reason
+    text: str
+    notice: int = 0
+    attachment: str = ""
+    name: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OnFile:
+    """The newest word on one service fact; ``seq`` is the entry that says it."""
+
+    fact: ServiceFact
+    holds: bool
+    at: int
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +331,7 @@ class Spell:
     cause: Cause | None = None
     evidence: tuple[dict[str, str | int], ...] = ()
     seq: int = 0
+    attributions: tuple[Attribution, ...] = ()  # oldest first; the last one is ``cause``
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +350,10 @@ class Seat:
     floor: bool = False
     hand_raised_at: int = 0
     excused_until: int = 0
-    prompted_at: int = 0  # last delivered prompt, 0 when none
-    warned_at: int = 0  # last delivered warning of this absence, 0 when none
-    prompts: tuple[int, ...] = ()  # every prompt of this hearing, delivered or not
-    warnings: tuple[int, ...] = ()
+    refused_online: bool = False  # the person's own last word on a sitting online (OLR 4) was no
+    notices: tuple[Notice, ...] = ()  # every prompt and warning of this hearing, delivered or not
+    statements: tuple[Statement, ...] = ()
+    on_file: tuple[OnFile, ...] = ()
     timeline: tuple[Spell, ...] = ()
     seq: int = 0  # the last ledger entry about this seat: all that an isolated seat may know of the ledger
 
@@ -215,6 +365,32 @@ class Seat:
     def role(self) -> Role:
         return self.plan.role
 
+    @property
+    def offline(self) -> bool:
+        """Expected in person: such a seat is never absent online."""
+        return self.refused_online or any(one.holds and one.fact in OFFLINE_FACTS for one in self.on_file)
+
+    @property
+    def prompted_at(self) -> int:
+        """When a prompt of the absence that lasts was first delivered; 0 when none was."""
+        return self._delivered(Step.PROMPT)
+
+    @property
+    def warned_at(self) -> int:
+        return self._delivered(Step.WARNING)
+
+    def _delivered(self, step: Step) -> int:
+        current = (one for one in self.notices if one.step is step and not one.ended_at)
+        return min((one.delivered_at for one in current if one.delivered_at), default=0)
+
+    @property
+    def prompts(self) -> tuple[int, ...]:
+        return tuple(one.at for one in self.notices if one.step is Step.PROMPT)
+
+    @property
+    def warnings(self) -> tuple[int, ...]:
+        return tuple(one.at for one in self.notices if one.step is Step.WARNING)
+
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
@@ -223,6 +399,44 @@ class Interruption:
     reason: str  # recess | not_public | mediation | fault
     since: int
     until: int = 0
+    by: tuple[str, ...] = ()  # who proposed and who confirmed, where it takes two people
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One person's proposal to interrupt the recording, waiting for a second person until ``until``."""
+
+    id: str
+    ground: str  # not_public | mediation
+    by: str
+    at: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What was sealed after the close; ``sheet`` is the digest of what is shown to be signed, ``faults`` how many
+    gaps of it are defects.
+    """
+
+    root: str
+    sheet: str
+    faults: int
+    at: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a seat answered to the integrity value; ``by`` is who put it down (itself, or the clerk)."""
+
+    seat: str
+    outcome: str  # signed | refused | absent
+    by: str
+    at: int
+    seq: int
+    reason: str = ""
+    stroke: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +454,10 @@ class Hearing:
     closed_at: int = 0
     take: str = ""  # id of the recording take while one is open
     interruptions: tuple[Interruption, ...] = ()
+    proposal: Proposal | None = None  # to interrupt the recording, not yet confirmed
+    seal: Seal | None = None
+    signatures: tuple[Signature, ...] = ()  # every answer, oldest first
+    explanation: str = ""  # digest of the explanation of defects that the presiding judge signed
     waived: frozenset[str] = frozenset()  # checklist items waived with a written reason
     requests: tuple[Request, ...] = ()
     presenting: str = ""  # seat that shares on the stage

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from courtroom.hearing import access, checklist, phases, presence, rooms
-from courtroom.hearing.model import Hearing, Kind, Phase, RoomKind, Seat
+from courtroom.hearing import access, checklist, phases, presence, procedure, rooms
+from courtroom.hearing.model import Hearing, Kind, Phase, Presence, RoomKind, Seat, Step
 
 Row = dict[str, Any]
 
@@ -30,6 +30,7 @@ LEVELS: Final[Mapping[str, str]] = {
     "help_wanted": "ask",
     "urgent": "ask",
     "not_delivered": "warn",
+    "leave_over": "warn",
 }
 CODES: Final = frozenset(LEVELS)
 
@@ -54,10 +55,10 @@ def _notice(code: str, seat: Seat, at: int, **values: str | int) -> Row:
 def _own(hearing: Hearing, seat: Seat) -> list[Row]:
     found: list[Row] = []
     since = seat.timeline[-1].since if seat.timeline else 0
-    if seat.warned_at:
-        found.append(_notice("warned", seat, seat.warned_at))
-    elif seat.prompted_at:
-        found.append(_notice("prompted", seat, seat.prompted_at))
+    if running := procedure.current(seat):
+        newest = max(running, key=lambda one: (one.step is Step.WARNING, one.seq))
+        code = "warned" if newest.step is Step.WARNING else "prompted"
+        found.append(_notice(code, seat, newest.at, notice=newest.seq, read=int(newest.read_at > 0)))
     if seat.room is not None and seat.room.kind is RoomKind.WAITING:
         if checklist.needs_consent(hearing, seat) and not seat.consented:
             found.append(_notice("consent_missing", seat, since))
@@ -81,8 +82,10 @@ def _desk(hearing: Hearing, viewer: Seat, names: Mapping[str, str]) -> list[Row]
     for seat in hearing.seats.values():
         if not access.may_know(hearing, viewer.id, seat.id) or not presence.is_missing(seat):
             continue
-        last = max((0, *seat.prompts, *seat.warnings))
-        since = seat.timeline[-1].since if seat.timeline else 0
-        if last >= since > 0 and last not in (seat.prompted_at, seat.warned_at):
-            found.append(_notice("not_delivered", seat, last, name=names.get(seat.id, "")))
+        name = names.get(seat.id, "")
+        waiting = [one for one in procedure.current(seat) if not one.delivered_at]
+        if waiting:
+            found.append(_notice("not_delivered", seat, waiting[-1].at, name=name, notice=waiting[-1].seq))
+        if len(seat.timeline) > 1 and seat.timeline[-2].state is Presence.EXCUSED:
+            found.append(_notice("leave_over", seat, seat.timeline[-1].since, name=name))
     return found

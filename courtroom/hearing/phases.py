@@ -3,8 +3,9 @@
 Rules
 * Opening and closing have commands of their own; ``TRANSITIONS`` is what the presiding judge sets by hand.
 * Recess and technical hold return to the phase they interrupted (``Hearing.resumes_to``).
-* The recording is on iff the hearing is in session and no lawful interruption is in force (RecP art. 3, 4): recess and
-  mediation interrupt it, deliberation is a recess of the courtroom; a technical hold interrupts nothing.
+* The recording is on iff the hearing is in session and no lawful interruption is in force (RecP art. 3): recess
+  interrupts it, deliberation is a recess of the courtroom; a technical hold interrupts nothing. What takes two people
+  (non-public evidence, mediation that is unsuitable for recording) is in ``interruptions``.
 """
 
 from __future__ import annotations
@@ -45,7 +46,6 @@ TRANSITIONS: Final[Mapping[Phase, frozenset[Phase]]] = {
 _INTERRUPTS: Final[Mapping[Phase, str]] = {
     Phase.RECESS: "recess",
     Phase.DELIBERATION: "recess",
-    Phase.MEDIATION: "mediation",
 }
 
 FAULT: Final = "fault"
@@ -59,7 +59,7 @@ def resumes_to(hearing: Hearing, phase: Phase) -> Phase | None:
 
 
 def interruption(phase: Phase, back: Phase | None) -> str:
-    """The lawful reason for which the recording rests in ``phase``; '' while it runs."""
+    """The lawful reason for which ``phase`` by itself rests the recording; '' when it does not."""
     if phase is Phase.TECHNICAL_HOLD and back is not None:
         return _INTERRUPTS.get(back, "")
     return _INTERRUPTS.get(phase, "")

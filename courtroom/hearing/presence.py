@@ -48,7 +48,13 @@ HIGH_LOSS: Final = "high_loss"  # loss, delay or jitter of the last 60 s out of 
 BATTERY_LOW: Final = "battery_low"
 CLIENT_OFFLINE: Final = "client_offline"  # the client's own journal: the browser was offline
 NETWORK_CHANGED: Final = "network_changed"
+CLIENT_SLEPT: Final = "client_slept"  # its clock ran on while its page stood still: the machine slept or was stopped
+PAGE_CRASHED: Final = "page_crashed"  # the page before ended without a goodbye
 PEERS_DROPPED_TOGETHER: Final = "peers_dropped_together"
+MEDIA_PORT_SILENT: Final = "media_port_silent"  # our media port received nothing from anybody in those seconds
+CAPTURE_TROUBLE: Final = "capture_trouble"  # our disk or writer had a defect in the minute before
+MEDIA_PORT_ALIVE: Final = "media_port_alive"  # others were received on the same port in the same seconds
+SAME_NETWORK: Final = "same_network"  # every seat that dropped was behind one network, others elsewhere stayed
 
 _OURS: Final = frozenset({Cause.PLATFORM_FAILURE})
 _NETWORK: Final = frozenset({Cause.NETWORK_LOST, Cause.NETWORK_DEGRADED})
@@ -60,7 +66,7 @@ FACTS: Final[Mapping[str, frozenset[Cause]]] = {
     HUNG_UP: frozenset({Cause.LEFT_DELIBERATELY}),
     PAGE_HIDE: _WILLED,
     SOCKET_CLOSED_CLEAN: _WILLED,
-    SOCKET_DROPPED: _SILENCE,
+    SOCKET_DROPPED: _SILENCE | {Cause.CLOSED_PAGE},
     HEARTBEAT_SILENT: _SILENCE,
     MEDIA_SILENT: _SILENCE,
     DTLS_CLOSE: _WILLED,
@@ -77,12 +83,18 @@ FACTS: Final[Mapping[str, frozenset[Cause]]] = {
     BATTERY_LOW: frozenset({Cause.POWER_SUSPECTED}),
     CLIENT_OFFLINE: _NETWORK,
     NETWORK_CHANGED: _NETWORK,
+    CLIENT_SLEPT: frozenset({Cause.POWER_SUSPECTED, Cause.DEVICE_FAILURE}),
+    PAGE_CRASHED: frozenset({Cause.POWER_SUSPECTED, Cause.DEVICE_FAILURE}),
     PEERS_DROPPED_TOGETHER: _OURS,
+    MEDIA_PORT_SILENT: _OURS,
+    CAPTURE_TROUBLE: _OURS,
+    SAME_NETWORK: _NETWORK,
 }
 """Fact → the causes it speaks for; it speaks against every other one."""
 
 VOLUNTARY: Final = frozenset({LEAVE_CLICK, HUNG_UP})
 _SILENT: Final = frozenset({SOCKET_DROPPED, HEARTBEAT_SILENT, MEDIA_SILENT, CLIENT_OFFLINE})
+_ENDED: Final = _SILENT | {SOCKET_CLOSED_CLEAN}  # a browser says good-bye for a page of its own that has crashed
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +111,23 @@ class Context:
 
 def attribute(evidence: Iterable[Mapping[str, str | int]], context: Context | None = None) -> Cause:
     """The cause that the facts carry; the order of the questions is the rule."""
-    facts = frozenset(fact for row in evidence if isinstance(fact := row.get("fact"), str))
+    rows = tuple(evidence)
+    facts = frozenset(fact for row in rows if isinstance(fact := row.get("fact"), str))
+    # a browser drops the socket of a page that has said goodbye; a journal may tell of a page loaded anew while away
+    live = frozenset(row.get("fact") for row in rows if "court_at" not in row)
     context = context or Context()
+    together = PEERS_DROPPED_TOGETHER in facts or context.points_at_us
     questions: tuple[tuple[bool, Cause], ...] = (
         (bool(facts & {WORKER_DIED, CONTROL_RESTARTED, CLOSED_BY_SERVER}), Cause.PLATFORM_FAILURE),
         (REMOVED in facts, Cause.REMOVED_BY_COURT),
         (SECOND_LOGIN in facts, Cause.REPLACED_BY_SECOND_LOGIN),
         (bool(facts & VOLUNTARY), Cause.LEFT_DELIBERATELY),
-        (bool(facts & {PEERS_DROPPED_TOGETHER, HOST_OVERLOADED}) or context.points_at_us, Cause.PLATFORM_FAILURE),
+        (bool(facts & {HOST_OVERLOADED, MEDIA_PORT_SILENT}), Cause.PLATFORM_FAILURE),
+        (together and SAME_NETWORK not in facts, Cause.PLATFORM_FAILURE),
         (PAGE_HIDE in facts and bool(facts & {SOCKET_CLOSED_CLEAN, DTLS_CLOSE}), Cause.CLOSED_PAGE),
-        (BATTERY_LOW in facts and bool(facts & _SILENT), Cause.POWER_SUSPECTED),
+        (PAGE_HIDE in live and SOCKET_DROPPED in live, Cause.CLOSED_PAGE),
+        (bool(facts & {BATTERY_LOW, CLIENT_SLEPT}) and bool(facts & _SILENT), Cause.POWER_SUSPECTED),
+        (PAGE_CRASHED in facts and PAGE_HIDE not in facts and bool(facts & _ENDED), Cause.DEVICE_FAILURE),
         (HIGH_LOSS in facts, Cause.NETWORK_DEGRADED),
         (bool(facts & _SILENT) and PAGE_HIDE not in facts, Cause.NETWORK_LOST),
         (bool(facts & {CAMERA_LOST, MICROPHONE_LOST, PERMISSION_REVOKED}), Cause.DEVICE_FAILURE),
@@ -116,17 +135,23 @@ def attribute(evidence: Iterable[Mapping[str, str | int]], context: Context | No
     return next((cause for holds, cause in questions if holds), Cause.UNKNOWN)
 
 
+def fell_with(hearing: Hearing, seat: Seat, at: int) -> tuple[Seat, ...]:
+    """Other seats that dropped in the seconds before ``at`` and are not back."""
+    others = (other for other in hearing.seats.values() if other.id != seat.id and other.timeline)
+    return tuple(
+        other
+        for other in others
+        if (last := other.timeline[-1]).state is Presence.INTERRUPTED
+        and last.until == 0
+        and at - last.since <= TOGETHER_US
+    )
+
+
 def context_of(hearing: Hearing, seat: Seat, at: int) -> Context:
     """Who else dropped in the seconds around ``at``."""
-    dropped = connected = 0
-    for other in hearing.seats.values():
-        if other.id == seat.id or not other.timeline:
-            continue
-        last = other.timeline[-1]
-        fell = last.state is Presence.INTERRUPTED and last.until == 0 and at - last.since <= TOGETHER_US
-        dropped += fell
-        connected += fell or other.connected
-    return Context(dropped, connected)
+    dropped = len(fell_with(hearing, seat, at))
+    here = sum(other.connected for other in hearing.seats.values() if other.id != seat.id and other.timeline)
+    return Context(dropped, dropped + here)
 
 
 def clean(evidence: Iterable[object], at: int) -> tuple[Row, ...]:
@@ -178,12 +203,19 @@ def weighed(evidence: Iterable[Mapping[str, str | int]], cause: Cause) -> tuple[
     return tuple(rows)
 
 
+def gaps(seat: Seat) -> tuple[Spell, ...]:
+    """The seat's interruptions and leavings in order, over or not."""
+    return tuple(spell for spell in seat.timeline if spell.cause is not None and spell.state is not Presence.REMOVED)
+
+
+def gap_of(seat: Seat, began: int = 0) -> Spell | None:
+    """The interruption that the ledger entry ``began`` began; 0 = the last one."""
+    return next((spell for spell in reversed(gaps(seat)) if began in (0, spell.seq)), None)
+
+
 def last_gap(seat: Seat) -> Spell | None:
     """The seat's last interruption or leaving, over or not."""
-    for spell in reversed(seat.timeline):
-        if spell.cause is not None and spell.state is not Presence.REMOVED:
-            return spell
-    return None
+    return gap_of(seat)
 
 
 def state(seat: Seat) -> Presence:
@@ -196,6 +228,8 @@ _AWAY: Final = frozenset({Presence.ABSENT, Presence.INTERRUPTED, Presence.LEFT})
 
 def is_missing(seat: Seat) -> bool:
     """Whether a prompt has an object: not here, or here with the camera switched off by hand (脱离画面)."""
+    if seat.offline and not seat.connected:
+        return False
     if state(seat) in _AWAY:
         return True
     return state(seat) is Presence.PRESENT and seat.camera == "off" and Kind.CAMERA not in seat.muted

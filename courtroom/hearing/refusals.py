@@ -20,9 +20,15 @@ CODES: Final[frozenset[str]] = frozenset({
     "hearing_closed", "not_in_session", "already_open", "checklist_not_met", "phase_not_reachable", "resume_first",
     "nothing_to_resume", "already_there", "already_so",
     # absence
-    "not_absent", "prompt_required", "too_early", "warning_required",
+    "not_absent", "prompt_required", "prompt_not_delivered", "too_early", "warning_required", "warning_not_delivered",
+    "offline_seat", "unknown_notice", "too_many_notices", "too_many_replies", "bad_channel", "bad_reason", "bad_fact",
+    "bad_attachment", "draft_unknown",
     # requests and the stage
     "too_many_requests", "unknown_request", "already_answered", "floor_required", "exhibit_required", "stage_taken",
+    # interrupting the recording
+    "recording_not_on", "proposal_open", "no_lawful_ground", "no_proposal", "second_person_required",
+    # signing what was sealed
+    "not_sealed", "not_what_was_sealed", "nothing_to_explain", "bad_stroke",
     # values
     "bad_value", "bad_text", "text_too_long", "text_missing", "bad_kind", "bad_device", "bad_hash", "bad_time",
     "unknown_item",

@@ -53,6 +53,19 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "leave": _EVERYBODY,
     "consent": _HEARD - STAFF,
     "set_devices": _HEARD,
+    "phone_note": _DESK,
+    "record_service": _DESK,
+    "acknowledge_notice": _HEARD - _PRESIDING,
+    "reply": _HEARD - _PRESIDING,
+    "ask_leave": _HEARD - _PRESIDING,
+    "propose_interruption": _DESK,
+    "confirm_interruption": STAFF,
+    "decline_interruption": STAFF,
+    "resume_recording": STAFF,
+    "sign_recording": PARTIES | {Role.COUNSEL},
+    "refuse_signature": PARTIES | {Role.COUNSEL},
+    "note_signature": frozenset({Role.CLERK}),
+    "sign_explanation": _PRESIDING,
 }
 
 LOWER_OTHERS: Final = STAFF

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from courtroom.hearing import commands as c
 from courtroom.hearing import events as e
-from courtroom.hearing import phases, presence, rooms
+from courtroom.hearing import phases, presence, procedure, rooms
 from courtroom.hearing.model import COURTROOM, Cause, Hearing, Phase, Role, Room, Seat
 from courtroom.hearing.refusals import refusal
 
@@ -52,6 +52,7 @@ def arrive(hearing: Hearing, command: c.ObserveArrival, at: int) -> Events:
     if seat.connected and not command.resumed:
         made.append(_gone(seat, Cause.REPLACED_BY_SECOND_LOGIN, presence.SECOND_LOGIN, at))
     made.append(e.SeatConnected(seat=seat.id, connection=command.connection, replaced=seat.connection))
+    made += procedure.returned(hearing, seat, at)
     if seat.room is None:
         made.append(moved(seat, rooms.arrival_room(hearing, seat), "arrived"))
     return tuple(made)
@@ -69,18 +70,34 @@ def lose(hearing: Hearing, command: c.ObserveLoss, at: int) -> Events:
     cause = presence.attribute(rows, context)
     evidence = presence.weighed(rows, cause)
     gone = e.SeatDisconnected(seat=seat.id, connection=seat.connection, cause=cause.value, evidence=evidence)
-    return (gone, *(_depart(hearing, seat, at) if cause is Cause.LEFT_DELIBERATELY else ()))
+    ours = context.points_at_us and cause is Cause.PLATFORM_FAILURE
+    fell = _not_alone(hearing, seat, at) if ours else ()
+    return (gone, *fell, *(_depart(hearing, seat, at) if cause is Cause.LEFT_DELIBERATELY else ()))
+
+
+def _not_alone(hearing: Hearing, seat: Seat, at: int) -> Events:
+    """Who fell first could not be known not to be alone: what points at us now did so then."""
+    row: presence.Row = {"fact": presence.PEERS_DROPPED_TOGETHER, "at": at, "clock": "court"}
+    made: list[e.Event] = []
+    for other in presence.fell_with(hearing, seat, at):
+        spell = other.timeline[-1]
+        cause = presence.attribute((*spell.evidence, row))
+        if cause is not spell.cause and len(spell.evidence) < presence.MAX_ROWS:
+            evidence = presence.weighed((row,), cause)
+            made.append(e.CauseAttributed(seat=other.id, cause=cause.value, evidence=evidence, spell=spell.seq))
+    return tuple(made)
 
 
 def learn(hearing: Hearing, command: c.ObserveEvidence, at: int) -> Events:
-    """Later evidence about the last interruption; nothing when there was none or its page is full."""
+    """Later evidence about an interruption; nothing when there was none or its page is full."""
     seat = seat_of(hearing, command.seat)
-    gap = presence.last_gap(seat)
+    gap = presence.gap_of(seat, command.spell)
     rows = presence.clean(command.evidence, at)
     if gap is None or not rows or len(gap.evidence) + len(rows) > presence.MAX_ROWS:
         return ()
     cause = presence.attribute((*gap.evidence, *rows))
-    return (e.CauseAttributed(seat=seat.id, cause=cause.value, evidence=presence.weighed(rows, cause)),)
+    evidence = presence.weighed(rows, cause)
+    return (e.CauseAttributed(seat=seat.id, cause=cause.value, evidence=evidence, spell=command.spell),)
 
 
 def leave(hearing: Hearing, seat: Seat, at: int) -> Events:

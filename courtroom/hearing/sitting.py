@@ -1,14 +1,15 @@
 """Opening, closing and everything between: the phases of a sitting as events, with the recording that follows them.
 
-Rules: the recording starts with 开庭 and ends with 闭庭 or 转线下, rests in the interruptions of ``phases`` and nowhere
-else (RecP art. 3, 4); the bench moves to the deliberation room with the phase of that name and back with the next one.
+Rules: the recording starts with 开庭 and ends with 闭庭 or 转线下, rests in the interruptions of ``phases`` and
+``interruptions`` and nowhere else (RecP art. 3); the bench moves to the deliberation room with the phase of that name
+and back with the next one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from courtroom.hearing import checklist, phases, rooms
+from courtroom.hearing import checklist, interruptions, phases, rooms
 from courtroom.hearing import events as e
 from courtroom.hearing.model import COURTROOM, DELIBERATION, Hearing, Phase
 from courtroom.hearing.refusals import refusal
@@ -25,7 +26,8 @@ def open_hearing(hearing: Hearing, ids: Callable[[], str]) -> Events:
 def end(hearing: Hearing, phase: Phase, reason: str = "") -> Events:
     """闭庭 or 转线下: no recording, nobody in any room, then the phase."""
     ended = (e.RecordingEnded(take=hearing.take),) if hearing.take else ()
-    return (*ended, *everybody_out(hearing), phase_event(hearing, phase, reason))
+    dropped = interruptions.overtaken(hearing, hearing.at)
+    return (*dropped, *ended, *everybody_out(hearing), phase_event(hearing, phase, reason))
 
 
 def set_phase(hearing: Hearing, wanted: str, reason: str) -> Events:
@@ -44,12 +46,17 @@ def resume(hearing: Hearing) -> Events:
 
 def shift(hearing: Hearing, phase: Phase, reason: str = "") -> Events:
     """Into another phase of the same sitting."""
-    return (phase_event(hearing, phase, reason), *_recording(hearing, phase), *_bench(hearing, phase))
+    return (
+        *interruptions.overtaken(hearing, hearing.at),
+        phase_event(hearing, phase, reason),
+        *_recording(hearing, phase),
+        *_bench(hearing, phase),
+    )
 
 
 def _recording(hearing: Hearing, phase: Phase) -> Events:
     before = phases.lawful_interruption(hearing)
-    after = phases.interruption(phase, phases.resumes_to(hearing, phase))
+    after = interruptions.rests(hearing, phase)
     if not hearing.take or before == after:
         return ()
     return (e.RecordingInterrupted(reason=after),) if after else (e.RecordingResumed(),)

@@ -21,12 +21,14 @@ MAX_REASON: Final = 1000
 MAX_REQUEST: Final = 500
 MAX_FINDING: Final = 4000
 MAX_DETAIL: Final = 32
+MAX_STROKE: Final = 8000  # a drawn signature as SVG path data
 
 _FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _LIMITS: Final[Mapping[str, int]] = {
-    "reason": MAX_REASON, "note": MAX_REQUEST, "text": MAX_REQUEST, "finding": MAX_FINDING,
+    "reason": MAX_REASON, "note": MAX_REQUEST, "text": MAX_REQUEST, "finding": MAX_FINDING, "remark": MAX_FINDING,
+    "stroke": MAX_STROKE,
 }  # fmt: skip
 
 

@@ -14,14 +14,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from courtroom.hearing import access, checklist, guards, notices, phases, presence, roles, rooms
+from courtroom.hearing import (
+    access,
+    attendance,
+    checklist,
+    guards,
+    interruptions,
+    notices,
+    phases,
+    presence,
+    roles,
+    rooms,
+)
 from courtroom.hearing.commands import COMMANDS
 from courtroom.hearing.evolve import settle
 from courtroom.hearing.model import Case, Hearing, Role, RoomKind, Seat, Spell
 from courtroom.hearing.seating import seat_of
 
 MAX_PLACES: Final = 12
-MAX_SPELLS: Final = 200
 MAX_REQUESTS: Final = 200
 
 Row = dict[str, Any]
@@ -54,7 +64,8 @@ def view(hearing: Hearing, seat_id: str, names: Mapping[str, str], at: int) -> R
         "presenting": _presenting(hearing, seat) if inside else None,
         "notices": notices.notices(hearing, seat, names, desk=desk),
         "recording": _recording(hearing) if inside or desk else {"state": "off", "reason": None, "since": 0},
-        "attendance": [_attendance(other) for other in _in_order(hearing)] if desk else [],
+        "interruption": interruptions.shown(hearing, names, at) if desk else None,
+        "attendance": [attendance.row(hearing, seat, other, at) for other in _in_order(hearing)] if desk else [],
         "clock": {"court": at},
     }
 
@@ -73,9 +84,12 @@ def presence_report(hearing: Hearing, names: Mapping[str, str], at: int) -> Row:
                 "required": seat.plan.required,
                 "connected": seat.connected,
                 "presence": presence.state(seat).value,
-                "timeline": [_spell(spell, evidence=True) for spell in seat.timeline],
+                "timeline": [attendance.spell_row(spell, detailed=True) for spell in seat.timeline],
+                "offline": seat.offline,
                 "prompts": list(seat.prompts),
                 "warnings": list(seat.warnings),
+                "notices": [attendance.notice_row(one) for one in seat.notices],
+                "statements": [attendance.statement_row(one) for one in seat.statements],
             }
             for seat in _in_order(hearing)
         ],
@@ -211,24 +225,3 @@ def _recording(hearing: Hearing) -> Row:
         return {"state": state, "reason": gap.reason, "since": gap.since}
     ended = [gap.until for gap in hearing.interruptions]
     return {"state": "on", "reason": None, "since": max([hearing.opened_at, *ended])}
-
-
-def _spell(spell: Spell, *, evidence: bool = False) -> Row:
-    row: Row = {
-        "state": spell.state.value,
-        "since": spell.since,
-        "until": spell.until,
-        "cause": None if spell.cause is None else spell.cause.value,
-        "seq": spell.seq,
-    }
-    return {**row, "evidence": [dict(line) for line in spell.evidence]} if evidence else row
-
-
-def _attendance(seat: Seat) -> Row:
-    return {
-        "seat": seat.id,
-        "required": seat.plan.required,
-        "timeline": [_spell(spell) for spell in seat.timeline[-MAX_SPELLS:]],
-        "prompts": list(seat.prompts),
-        "warnings": list(seat.warnings),
-    }

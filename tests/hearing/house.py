@@ -9,7 +9,7 @@ from courtroom.errors import Refused
 from courtroom.hearing import commands as c
 from courtroom.hearing.access import Edge, edges
 from courtroom.hearing.decide import decide
-from courtroom.hearing.events import Event
+from courtroom.hearing.events import Event, InterruptionProposed
 from courtroom.hearing.evolve import evolve
 from courtroom.hearing.founding import found
 from courtroom.hearing.ledger import FIRST, Entry, entry_for
@@ -37,6 +37,8 @@ PLANS = (
 NAMES = {plan.id: f"姓名{plan.id.removeprefix('seat-').upper()}" for plan in PLANS}
 JUDGE, CLERK, PLAINTIFF, DEFENDANT = "seat-judge", "seat-clerk", "seat-plaintiff", "seat-defendant"
 WANG, LI, GUARDIAN, INTERPRETER = "seat-wang", "seat-li", "seat-guardian", "seat-interpreter"
+SHEET = "5e" * 32
+STROKE = "M10 200" + "".join(f"L{20 + 30 * n} {80 + 17 * n % 120}" for n in range(20))
 ISOLATED = (WANG, GUARDIAN, INTERPRETER, LI, "seat-expert")
 
 
@@ -105,6 +107,12 @@ class House:
     def admit(self, *ids: str) -> None:
         for id_ in ids:
             self.do(c.Admit(actor=CLERK, seat=id_))
+
+    def interrupt(self, ground: str) -> None:
+        """The recording rests by the two people it takes: the clerk proposes, the judge confirms."""
+        (proposed,) = self.do(c.ProposeInterruption(actor=CLERK, ground=ground))
+        assert isinstance(proposed, InterruptionProposed)
+        self.do(c.ConfirmInterruption(actor=JUDGE, proposal=proposed.id))
 
     def in_session(self, phase: str = "investigation") -> House:
         """Everybody here, admitted, opened, in ``phase``."""

@@ -260,6 +260,9 @@ def test_judge_gone_cuts_microphones_and_keeps_recording() -> None:
 def test_a_hold_keeps_what_the_phase_under_it_interrupts(phase: str) -> None:
     house = session()
     house.do(c.SetPhase(actor=JUDGE, phase=phase))
+    if phase == "mediation":
+        assert phases.recording_on(house.hearing), "mediation alone interrupts nothing"
+        house.interrupt("mediation")
     assert not phases.recording_on(house.hearing)
     house.do(c.SetPhase(actor=JUDGE, phase="technical_hold"))
     assert not phases.recording_on(house.hearing)
@@ -358,11 +361,11 @@ def test_prompt_warning_ruling_in_order_and_none_skipped() -> None:
     house.lose(DEFENDANT, "media_silent")
     assert house.refused(c.Rule(actor=JUDGE, seat=DEFENDANT, finding="认定")) == "warning_required"
     assert house.refused(c.Warn(actor=JUDGE, seat=DEFENDANT)) == "prompt_required"
-    assert house.do(c.Prompt(actor=CLERK, seat=DEFENDANT)) == (e.Prompted(seat=DEFENDANT, delivered=False),)
-    assert house.refused(c.Warn(actor=JUDGE, seat=DEFENDANT)) == "prompt_required"
+    assert house.do(c.Prompt(actor=CLERK, seat=DEFENDANT)) == (e.Prompted(seat=DEFENDANT),)
+    assert house.refused(c.Warn(actor=JUDGE, seat=DEFENDANT)) == "prompt_not_delivered"
     assert "not_delivered" in {notice["code"] for notice in house.view(JUDGE)["notices"]}
     house.do(c.Prompt(actor=CLERK, seat=DEFENDANT, note="电话 14:03 本人接听"))
-    house.wait(59)
+    house.wait(179)
     assert house.refused(c.Warn(actor=JUDGE, seat=DEFENDANT, note="电话")) == "too_early"
     house.wait(2)
     assert house.refused(c.Warn(actor=CLERK, seat=DEFENDANT, note="电话")) == "not_allowed"
@@ -375,7 +378,7 @@ def test_coming_back_ends_the_absence() -> None:
     house = session()
     house.lose(DEFENDANT, "media_silent")
     house.do(c.Prompt(actor=JUDGE, seat=DEFENDANT, note="电话"))
-    house.wait(61)
+    house.wait(181)
     house.do(c.Warn(actor=JUDGE, seat=DEFENDANT, note="电话"))
     house.arrive(DEFENDANT)
     house.lose(DEFENDANT, "media_silent")
@@ -386,7 +389,7 @@ def test_coming_back_ends_the_absence() -> None:
 def test_who_left_the_picture_is_prompted_on_the_own_page() -> None:
     house = session()
     house.do(c.SetDevices(actor=DEFENDANT, microphone="on", camera="off"))
-    assert house.do(c.Prompt(actor=JUDGE, seat=DEFENDANT)) == (e.Prompted(seat=DEFENDANT, delivered=True),)
+    assert house.do(c.Prompt(actor=JUDGE, seat=DEFENDANT)) == (e.Prompted(seat=DEFENDANT),)
     assert [notice["code"] for notice in house.view(DEFENDANT)["notices"]] == ["prompted"]
     house.do(c.SetDevices(actor=DEFENDANT, microphone="on", camera="on"))
     assert house.view(DEFENDANT)["notices"] == []

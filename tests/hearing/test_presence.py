@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from courtroom.hearing import ledger, presence
 from courtroom.hearing.model import Cause
+from tests.hearing.house import CLERK, DEFENDANT, JUDGE, PLAINTIFF, House
 
 known = st.sampled_from(sorted(presence.FACTS))
 anything = st.recursive(
@@ -50,6 +51,7 @@ def test_the_order_of_evidence_does_not_matter(facts: list[str], random: object)
         (("leave_click", "host_overloaded"), Cause.LEFT_DELIBERATELY),
         (("page_hide", "socket_closed_clean"), Cause.CLOSED_PAGE),
         (("page_hide", "media_silent"), Cause.UNKNOWN),
+        (("page_hide", "socket_dropped"), Cause.CLOSED_PAGE),
         (("socket_closed_clean",), Cause.UNKNOWN),
         (("media_silent",), Cause.NETWORK_LOST),
         (("socket_dropped", "high_loss"), Cause.NETWORK_DEGRADED),
@@ -78,3 +80,54 @@ def test_rows_weigh_for_or_against_the_cause(facts: list[str]) -> None:
     if cause is not Cause.UNKNOWN:
         assert "for" in {row["weighs"] for row in weighed}
     assert "weighs" not in presence.weighed(({"fact": "new_fact", "weighs": "for"},), cause)[0]
+
+
+def three_in_court() -> House:
+    house = House()
+    house.arrive(JUDGE, CLERK, PLAINTIFF, DEFENDANT)
+    house.admit(PLAINTIFF, DEFENDANT)
+    return house
+
+
+def causes(house: House, *ids: str) -> list[Cause | None]:
+    return [house.seat(id_).timeline[-1].cause for id_ in ids]
+
+
+def test_who_fell_first_is_told_not_to_have_been_alone() -> None:
+    house = three_in_court()
+    house.lose(PLAINTIFF, "media_silent")
+    house.wait(1)
+    house.lose(DEFENDANT, "media_silent")
+    assert causes(house, PLAINTIFF, DEFENDANT) == [Cause.NETWORK_LOST, Cause.NETWORK_LOST]
+    house.wait(1)
+    house.lose(CLERK, "media_silent")
+    assert causes(house, PLAINTIFF, DEFENDANT, CLERK) == [Cause.PLATFORM_FAILURE] * 3
+    first = next(entry for entry in house.entries if entry.type == "seat_disconnected")
+    assert first.body["cause"] == "network_lost", "what was said at once stays in the ledger"
+
+
+def test_one_network_is_no_fault_of_ours_and_long_ago_is_another_matter() -> None:
+    house = three_in_court()
+    house.lose(PLAINTIFF, "media_silent")
+    house.wait(4)
+    house.lose(DEFENDANT, "media_silent")
+    house.lose(CLERK, "media_silent")
+    assert causes(house, PLAINTIFF, DEFENDANT) == [Cause.NETWORK_LOST, Cause.NETWORK_LOST]
+    house = three_in_court()
+    for id_ in (PLAINTIFF, DEFENDANT):
+        house.lose(id_, "media_silent")
+    house.lose(CLERK, "media_silent", "same_network")
+    assert causes(house, PLAINTIFF, DEFENDANT, CLERK) == [Cause.NETWORK_LOST] * 3
+
+
+def test_who_left_on_purpose_left_on_purpose_whoever_falls_after() -> None:
+    house = three_in_court()
+    house.lose(PLAINTIFF, "leave_click")
+    house.lose(DEFENDANT, "media_silent")
+    house.lose(CLERK, "media_silent")
+    assert causes(house, PLAINTIFF) == [Cause.LEFT_DELIBERATELY]
+
+
+def test_a_page_that_was_loaded_anew_while_away_was_not_closed() -> None:
+    told_later = {"fact": "page_hide", "at": 1, "clock": "client", "court_at": 1}
+    assert presence.attribute((*rows("media_silent", "socket_dropped"), told_later)) is Cause.UNKNOWN
