@@ -1,18 +1,22 @@
-"""The command line: ``courtroom serve | demo | verify | export | worker``. Options are made from ``config.FIELDS``."""
+"""The command line: ``courtroom serve | demo | verify | export | keys | worker``; options from ``config.FIELDS``."""
 
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from courtroom import config
 from courtroom.config import SettingsError, shell_language
 from courtroom.errors import CourtroomError
+
+T = TypeVar("T")
 
 
 def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -45,6 +49,16 @@ def _serve(flags: dict[str, Any], demo: bool) -> None:
         raise click.ClickException(f"{sentence(error, shell_language())} ({error.code})") from error
     except OSError as error:
         raise click.ClickException(error.strerror or type(error).__name__) from error
+
+
+def _run(work: Callable[[], T]) -> T:
+    """What ``work`` gives; its refusal as a sentence."""
+    from courtroom.server.problems import sentence
+
+    try:
+        return work()
+    except CourtroomError as error:
+        raise click.ClickException(f"{sentence(error, shell_language())} ({error.code})") from error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -84,13 +98,43 @@ def export(hearing: str, to: Path, **flags: Any) -> None:
     click.echo(f"{count} entries")
 
 
-@main.command()
-@click.argument("path", type=click.Path(path_type=Path, exists=True))
-@click.option("--json", "as_json", is_flag=True, help="the result as JSON")
-def verify(path: Path, as_json: bool) -> None:
+@main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False)
+@click.pass_context
+def verify(context: click.Context) -> None:
     """Verify an archive bag; needs nothing but the bag."""
     recorder = importlib.import_module("recorder.__main__")
-    recorder.main(args=["verify", str(path), *(["--json"] if as_json else [])], prog_name="courtroom")
+    recorder.main(args=["verify", *context.args], prog_name="courtroom")
+
+
+@main.group("keys")
+def signing_keys() -> None:
+    """The court's signing keys."""
+
+
+@signing_keys.command("list")
+@_settings_options
+@click.option("--json", "as_json", is_flag=True, help="as trust file for the verifier (--trust)")
+def list_keys(as_json: bool, **flags: Any) -> None:
+    """Every signing key this court ever had, oldest first."""
+    from courtroom import bootstrap
+    from courtroom.hearing.keyring import to_value
+
+    ring = _run(lambda: bootstrap.keyring(_load(flags)))
+    if as_json:
+        click.echo(json.dumps(to_value(ring)))
+        return
+    for one in ring:
+        since = datetime.fromtimestamp(one.since // 1_000_000, UTC).isoformat() if one.since else "-"
+        click.echo(f"{one.id}  {since:<25}  {one.key}")
+
+
+@signing_keys.command("rotate")
+@_settings_options
+def rotate_key(**flags: Any) -> None:
+    """Make a new signing key, endorsed by the present one; the court must not be running."""
+    from courtroom import bootstrap
+
+    click.echo(_run(lambda: bootstrap.rotate_keys(_load(flags))).id)
 
 
 @main.command(hidden=True)

@@ -16,6 +16,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -28,12 +29,13 @@ from courtroom.config import Settings
 from courtroom.control.api import Docket
 from courtroom.control.docket import open_docket
 from courtroom.errors import Unavailable
+from courtroom.hearing.keyring import CourtKey
 from courtroom.hearing.ledger import to_line
 from courtroom.server import logs
 from courtroom.server.app import make_app
 from courtroom.server.demo import DemoSeat, demo_hearing
+from courtroom.store import keys
 from courtroom.store.database import Database
-from courtroom.store.keys import SigningKey
 from courtroom.store.ledgers import SqlLedgers
 from courtroom.store.ports import Ledgers, Registry
 from courtroom.store.registry import SqlRegistry
@@ -90,8 +92,8 @@ async def store(settings: Settings) -> AsyncIterator[tuple[Ledgers, Registry]]:
 @asynccontextmanager
 async def court(settings: Settings) -> AsyncIterator[Court]:
     """A running court; everything is answered inside the block and nothing is left after it."""
-    key_file = settings.data / "court.pem"
-    key = await asyncio.to_thread(SigningKey.load, key_file)
+    key_file = settings.data / keys.KEY
+    key = await asyncio.to_thread(keys.open_keys, settings.data)
     token = await asyncio.to_thread(staff_token, settings.data / "staff.token", settings.staff_token)
     async with store(settings) as (ledgers, registry):
         docket = await open_docket(ledgers, registry, key.sign, key.hex, key_file, settings)
@@ -102,7 +104,9 @@ async def court(settings: Settings) -> AsyncIterator[Court]:
             try:
                 site = web.TCPSite(runner, settings.host, settings.port)
                 await site.start()
-                yield Court(docket, registry, settings.url or _url(settings, runner), docket.media(), token)
+                url = settings.url or _url(settings, runner)
+                docket.reachable_at(url)
+                yield Court(docket, registry, url, docket.media(), token)
             finally:
                 await runner.cleanup()
         finally:
@@ -188,6 +192,17 @@ def _write_export(to: Path, lines: str, head: str) -> None:
     (to / "ledger.jsonl").write_text(lines, encoding="utf-8")
     if head:
         (to / "head.json").write_text(head + "\n", encoding="utf-8")
+
+
+def keyring(settings: Settings) -> tuple[CourtKey, ...]:
+    """Every signing key this court ever had; () before its first start."""
+    return keys.read_ring(settings.data)
+
+
+def rotate_keys(settings: Settings) -> CourtKey:
+    """A new signing key, endorsed by the present one. ``Unavailable("data_in_use")`` while a court is running."""
+    with _owned(settings.data):
+        return keys.rotate(settings.data, time.time_ns() // 1000)
 
 
 def export(settings: Settings, hearing: str, to: Path) -> int:

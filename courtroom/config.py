@@ -20,14 +20,18 @@ from urllib.parse import urlsplit
 
 import ifaddr
 
+from courtroom import post
 from courtroom.catalogue import Language, text
 from courtroom.errors import CourtroomError
+from courtroom.post import Post
 
 PREFIX: Final = "COURTROOM_"
 MAX_WORKERS: Final = 64
 MIN_STAFF_TOKEN: Final = 16
 MIN_TURN_SECRET: Final = 16
-SECRETS: Final = ("staff_token", "turn_secret")  # settings that no sentence repeats
+SECRETS: Final = (  # no sentence repeats them
+    "staff_token", "turn_secret", "second_copy_key", "second_copy_secret", "smtp_password", "notice_secret",
+)  # fmt: skip
 
 
 class SettingsError(CourtroomError):
@@ -41,6 +45,17 @@ class SettingsError(CourtroomError):
 
     def __str__(self) -> str:
         return self.sentence(shell_language())
+
+
+@dataclass(frozen=True, slots=True)
+class SecondPlace:
+    """Where second copies go: ``url`` is an absolute directory or ``s3://bucket/prefix``; ``name`` is what is told."""
+
+    url: str
+    name: str
+    endpoint: str = ""
+    key: str = field(default="", repr=False)
+    secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +79,10 @@ class Settings:
     url: str
     font: Path | None
     web: Path
+    second_copy: SecondPlace | None = None
+    tsa_url: str = ""
+    tsa_ca: Path | None = None
+    post: Post = field(default_factory=Post)
 
     @property
     def secure(self) -> bool:
@@ -187,6 +206,22 @@ def _turn_secret(values: Mapping[str, Any]) -> str:
     return secret
 
 
+def _post(values: Mapping[str, Any]) -> Post:
+    """What was half configured is refused rather than left unsent."""
+    if values["smtp"] and not values["smtp_sender"]:
+        raise SettingsError("settings_sender", "--smtp-sender (COURTROOM_SMTP_SENDER)", "")
+    option = "--notice-secret-file (COURTROOM_NOTICE_SECRET_FILE)"
+    try:
+        secret = post.secret(str(values["notice_secret_file"] or values["notice_secret"]))
+    except ValueError as error:
+        raise SettingsError("settings_notice_secret", option, "…") from error
+    if values["webhook_url"] and not secret:
+        raise SettingsError("settings_notice_secret", option, "…")
+    password = str(values["smtp_password_file"] or values["smtp_password"])
+    sender, webhook = values["smtp_sender"], values["webhook_url"]
+    return Post(values["smtp"], values["smtp_user"], password, sender, webhook, secret)
+
+
 def _yes(value: str) -> bool:
     match value.strip().lower():
         case "1" | "true" | "yes" | "on":
@@ -195,6 +230,53 @@ def _yes(value: str) -> bool:
             return False
         case _:
             raise ValueError
+
+
+def _second_copy(value: str) -> str:
+    """'' | ``s3://bucket[/prefix]`` | a directory."""
+    if not value:
+        return ""
+    if "://" not in value:
+        return str(Path(value).expanduser().absolute())
+    if _BUCKET.fullmatch(value) is None:
+        raise ValueError
+    return value
+
+
+def _place_name(value: str) -> str:
+    if not value or len(value) > 64 or not value.isprintable() or "/" in value:
+        raise ValueError
+    return value
+
+
+def _second_place(values: Mapping[str, Any]) -> SecondPlace | None:
+    """A bucket needs its key; a directory must not lie in the data it is the second copy of."""
+    url = str(values["second_copy"])
+    if not url:
+        return None
+    key, secret = str(values["second_copy_key"]), str(values["second_copy_secret_file"] or values["second_copy_secret"])
+    if url.startswith("s3://"):
+        if not key or not secret:
+            option = "--second-copy-secret-file (COURTROOM_SECOND_COPY_SECRET_FILE)"
+            raise SettingsError("settings_second_copy_key", option, "…")
+    elif Path(url).is_relative_to(values["data"]) or Path(values["data"]).is_relative_to(url):
+        raise SettingsError("settings_second_copy", "--second-copy (COURTROOM_SECOND_COPY)", url[:200])
+    return SecondPlace(url, str(values["second_copy_name"]), str(values["second_copy_endpoint"]), key, secret)
+
+
+def _authority(values: Mapping[str, Any]) -> tuple[str, Path | None]:
+    """A time-stamp authority is named with the certificate it is trusted through, or not at all."""
+    url, certificate = str(values["tsa_url"]), values["tsa_ca"]
+    if bool(url) != (certificate is not None):
+        raise SettingsError("settings_tsa", "--tsa-ca (COURTROOM_TSA_CA)", url[:200])
+    return url, certificate
+
+
+def _tsa_url(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None):
+        raise ValueError
+    return value
 
 
 def _font(value: str) -> Path | None:
@@ -217,6 +299,7 @@ _TURN: Final = re.compile(
     r"(?::(?P<port>\d{1,5}))?(?:\?transport=(?P<transport>udp|tcp))?",
     re.ASCII,
 )
+_BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()-]+)*/?", re.ASCII)
 _WEB: Final = str(Path(__file__).resolve().parent.parent / "web")
 
 FIELDS: Final[tuple[Field, ...]] = (
@@ -245,7 +328,28 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("turn_secret_file", _readable, "", "file that holds the secret shared with the TURN server", wrong="file"),
     Field("url", _optional_origin, "", "public base URL, when a reverse proxy stands in front", wrong="origin"),
     Field("font", _font, "", "font file with simplified Chinese glyphs for the recorded picture", wrong="file"),
+    Field("smtp", post.smtp, "", "mail server for notices: starttls://HOST[:PORT], smtps://HOST[:PORT] or "
+          "smtp://HOST[:PORT]", wrong="smtp"),
+    Field("smtp_user", str, "", "user name at the mail server"),
+    Field("smtp_password", str, "", "password there; better in the environment or in --smtp-password-file"),
+    Field("smtp_password_file", _readable, "", "file that holds the password", wrong="file"),
+    Field("smtp_sender", post.mailbox, "", "address that notices come from", wrong="sender"),
+    Field("webhook_url", post.webhook, "", "gateway that notices are posted to (short message, app)", wrong="webhook"),
+    Field("notice_secret", post.secret, "", "secret shared with the gateway and with the mail server's report hook (at "
+          "least 16 characters); better in the environment or in --notice-secret-file", wrong="notice_secret"),
+    Field("notice_secret_file", _readable, "", "file that holds that secret", wrong="file"),
     Field("web", _directory, _WEB, "directory with templates/ and static/"),
+    Field("tsa_url", _tsa_url, "", "time-stamp authority (RFC 3161) that seals are stamped by", wrong="origin"),
+    Field("tsa_ca", _font, "", "certificate (PEM) the time-stamp authority is trusted through", wrong="file"),
+    Field("second_copy", _second_copy, "", "where second copies of recordings go: a directory outside --data, or "
+          "s3://BUCKET[/PREFIX] (needs the extra \"s3\")", wrong="second_copy"),
+    Field("second_copy_name", _place_name, "second", "what the second place is called in ledgers"),
+    Field("second_copy_endpoint", _optional_origin, "", "URL of an S3 server other than AWS", wrong="origin"),
+    Field("second_copy_key", str, "", "access key id of the bucket"),
+    Field("second_copy_secret", str, "", "secret access key of the bucket; better in the environment or in "
+          "--second-copy-secret-file than on a command line"),
+    Field("second_copy_secret_file", _readable, "", "file that holds the secret access key of the bucket",
+          wrong="file"),
 )  # fmt: skip
 
 
@@ -285,6 +389,10 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] |
         url=values["url"],
         font=values["font"],
         web=values["web"],
+        second_copy=_second_place(values),
+        tsa_url=_authority(values)[0],
+        tsa_ca=_authority(values)[1],
+        post=_post(values),
     )
 
 

@@ -285,11 +285,65 @@ class CaptureProgress(Message, frozen=True, tag=True):
 
 
 class CaptureDefect(Message, frozen=True, tag=True):
-    """``code``: disk_low | disk_full | io_error | disk_slow."""
+    """A trouble begins, or still lasts (repeated every 10 s). ``code``: disk_low | disk_slow (before anything is lost)
+    | disk_full | io_error.
+    """
 
     take: str
     code: str
     at: int
 
 
-FromWriter = WriterReady | Reply | SegmentSealed | CaptureProgress | CaptureDefect
+class CaptureMended(Message, frozen=True, tag=True):
+    """A trouble that was told is over."""
+
+    take: str
+    code: str
+    at: int
+
+
+FromWriter = WriterReady | Reply | SegmentSealed | CaptureProgress | CaptureDefect | CaptureMended
+
+
+# --- control → mirror (second copies) -------------------------------------------------------------
+
+
+class WelcomeMirror(Message, frozen=True, tag=True):
+    """``place``: an absolute directory or ``s3://bucket/prefix``. Carries a secret: never to be logged."""
+
+    version: int
+    captures: str
+    archives: str
+    place: str
+    endpoint: str = ""
+    key: str = ""
+    secret: str = ""
+
+
+class CopySegment(Message, frozen=True, tag=True):
+    """Replied to when the segment lies in the second place and was read back; idempotent."""
+
+    request: int
+    take: str
+    segment: str
+    sha256: str
+
+
+class CopyBag(Message, frozen=True, tag=True):
+    request: int
+    hearing: str
+
+
+ToMirror = WelcomeMirror | CopySegment | CopyBag
+
+
+class MirrorReady(Message, frozen=True, tag=True):
+    version: int
+    pid: int
+
+
+class MirrorMoves(Message, frozen=True, tag=True):
+    """Bytes move: told every few seconds while a copy is made."""
+
+
+FromMirror = MirrorReady | MirrorMoves | Reply

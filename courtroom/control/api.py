@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from courtroom.hearing.commands import Command
 from courtroom.hearing.ledger import Entry, SignedHead
 from courtroom.hearing.model import Case, Hearing, Policy, SeatPlan
+from courtroom.store.ports import Contact
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class PlannedSeat:
 
     plan: SeatPlan
     name: str
+    contact: Contact = field(default_factory=Contact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,19 @@ class Archive:
     eta_s: int | None = None
     bag: Path | None = None
     seal: Mapping[str, Any] = field(default_factory=dict)  # root sha256/sm3, signature key, duration_us, gaps, phases
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A marked copy; ``recipient`` is a seat, ``state``: queued | making | ready | failed; ``made_at`` µs."""
+
+    id: str
+    recipient: str
+    purpose: str
+    state: str = "queued"
+    percent: int = 0
+    eta_s: int | None = None
+    made_at: int | None = None
 
 
 class Courtroom(Protocol):
@@ -158,6 +173,26 @@ class Courtroom(Protocol):
         """
         ...
 
+    def copies(self) -> Sequence[Copy]:
+        """Every recipient's copy, the oldest first; who may see which is ``hearing.access.may_see_copy``."""
+        ...
+
+    async def issue_copy(self, recipient: str, purpose: str, by: str) -> Copy:
+        """Orders a copy, on record before it is begun. ``Refused``: ``no_archive``, ``copy_recipient``,
+        ``too_many_copies``.
+        """
+        ...
+
+    async def read_copy(self, copy: str, reader: str) -> Path:
+        """Path of a finished copy after the download is in the ledger. ``Refused``: ``not_found``,
+        ``copy_not_ready``.
+        """
+        ...
+
+    async def speakers(self) -> dict[str, Any]:
+        """Who spoke when: ``{"state": none | working | ready | failed, "speakers": [{"seat", "spans"}]}``."""
+        ...
+
 
 class Docket(Protocol):
     """Every hearing of this control process."""
@@ -167,6 +202,10 @@ class Docket(Protocol):
     def courtrooms(self) -> Sequence[Courtroom]: ...
 
     def find(self, hearing: str) -> Courtroom | None: ...
+
+    def reachable_at(self, url: str) -> None:
+        """The pages are served at ``url``: notices may go out with links to them."""
+        ...
 
     def media(self) -> list[str]:
         """Addresses of the media ports, ``udp:ip:port``."""

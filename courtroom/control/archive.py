@@ -17,6 +17,8 @@ from typing import Any, Final, Protocol
 import structlog
 
 from courtroom.control.api import Archive
+from courtroom.control.copies import CopyJobs
+from courtroom.control.speakers import SpeakerIndex
 from courtroom.errors import Refused, Unavailable
 from courtroom.hearing.ledger import Entry, SignedHead, to_line
 from courtroom.hearing.model import Hearing
@@ -52,13 +54,19 @@ class Closed(Protocol):
 class ArchiveJobs:
     """Runs ``recorder archive`` and ``recorder verify`` for the hearings of this process."""
 
-    def __init__(self, directory: Path, captures: Path, key: Path, font: Path | None) -> None:
+    def __init__(
+        self, directory: Path, captures: Path, key: Path, font: Path | None, tsa: tuple[str, Path] | None = None
+    ) -> None:
         self._directory = directory
         self._captures = captures
         self._key = key
         self._font = font
+        self._keys = key.with_name("keys.json")
+        self._tsa = tsa
         self._one_at_a_time = asyncio.Semaphore(1)
         self._running: set[asyncio.subprocess.Process] = set()
+        self.speakers = SpeakerIndex(directory)
+        self.copies = CopyJobs(directory.parent / "copies", directory.parent / "mark.key", font, self.programme)
 
     def bag(self, hearing: str) -> Path:
         return self._directory / hearing
@@ -70,6 +78,7 @@ class ArchiveJobs:
         """Every state the archive goes through; the last one is ``sealed``, ``failed`` or ``none``."""
         bag = self.bag(closed.id)
         if await asyncio.to_thread(_is_sealed, bag):
+            await self._stamp(bag)
             yield Archive("sealed", 100, None, bag, await asyncio.to_thread(_seal, bag))
             return
         take = await self._take_of(closed)
@@ -105,8 +114,8 @@ class ArchiveJobs:
     async def verify(self, bag: Path) -> dict[str, Any]:
         """The offline verifier's own report, run as anybody would run it."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "recorder", "verify", str(bag), "--json", stdout=asyncio.subprocess.PIPE,
-            stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
+            sys.executable, "-m", "recorder", "verify", str(bag), "--json", *await asyncio.to_thread(self._trust),
+            stdout=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
             async with asyncio.timeout(VERIFY_TIMEOUT_S):
@@ -122,10 +131,38 @@ class ArchiveJobs:
             raise Unavailable("verify_failed")
         return report
 
+    def _trust(self) -> list[str]:
+        """Our own keys are known here: an archive that was made anew with another key does not pass."""
+        authority = ["--tsa-ca", str(self._tsa[1])] if self._tsa else []
+        return ["--trust", str(self._keys), *authority] if self._keys.exists() else authority
+
+    async def _stamp(self, bag: Path) -> None:
+        """An archive that was sealed while the authority was away gets its time-stamp now, or at the next start."""
+        if self._tsa is None or await asyncio.to_thread((bag / "timestamp.tsr").exists):
+            return
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "recorder", "stamp", str(bag), "--tsa-url", self._tsa[0], "--tsa-ca",
+            str(self._tsa[1]), stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        self._running.add(process)
+        try:
+            if await process.wait():
+                log.warning("archive_unstamped", hearing=bag.name)
+        finally:
+            self._running.discard(process)
+
     def close(self) -> None:
         """Jobs are resumable: at the end of the process they are simply ended."""
+        self.speakers.close()
+        self.copies.close()
         for process in self._running:
             process.terminate()
+
+    def _seal(self) -> list[str]:
+        """What a seal is made with besides the key."""
+        keys = ["--keys", str(self._keys)] if self._keys.exists() else []
+        return [*keys, "--tsa-url", self._tsa[0], "--tsa-ca", str(self._tsa[1])] if self._tsa else keys
 
     async def _take_of(self, closed: Closed) -> str:
         for entry in await closed.ledger():
@@ -139,10 +176,11 @@ class ArchiveJobs:
         entries = await closed.ledger()
         await asyncio.to_thread(_prepare, work, entries, head, dict(closed.names))
         font = ["--font", str(self._font)] if self._font else []
+        seal = await asyncio.to_thread(self._seal)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "recorder", "archive", "--capture", str(self._captures / take),
             "--ledger", str(work / "ledger.jsonl"), "--head", str(work / "head.json"),
-            "--people", str(work / "people.json"), "--key", str(self._key), "--out", str(bag), *font,
+            "--people", str(work / "people.json"), "--key", str(self._key), "--out", str(bag), *font, *seal,
             "--progress", "json", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE,
             start_new_session=True,
         )  # fmt: skip
@@ -190,4 +228,6 @@ def _seal(bag: Path) -> dict[str, Any]:
         log_of = json.loads((bag / "data" / "recording-log.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise Refused("archive_damaged") from error
-    return {**manifest.get("seal", {}), "recording_log": log_of}
+    programme = manifest.get("programme", {})
+    shown = {"fps": programme.get("fps", 0), "parts": programme.get("parts", [])}
+    return {**manifest.get("seal", {}), "recording_log": log_of, "programme": shown}

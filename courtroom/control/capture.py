@@ -16,6 +16,7 @@ import msgspec
 from courtroom.channel.messages import (
     VERSION,
     CaptureDefect,
+    CaptureMended,
     CaptureProgress,
     CloseTake,
     FromWriter,
@@ -34,7 +35,8 @@ RESERVE_BYTES: Final = 256 * 1024 * 1024
 """Set aside before a hearing opens: about twenty minutes of nine seats at 200 kB/s; the writer warns long before."""
 
 PATIENCE_S: Final = 60.0
-"""A slow disk is no reason to kill the writer: what it holds would be torn."""
+"""Of silence, before a writer that owes an answer is killed. A slow disk is no reason to: the writer says that it is
+slow, and what it holds would be torn."""
 
 
 class TakeOwner(Protocol):
@@ -45,6 +47,8 @@ class TakeOwner(Protocol):
     def on_capture_progress(self, progress: CaptureProgress) -> None: ...
 
     def on_capture_defect(self, defect: CaptureDefect) -> None: ...
+
+    def on_capture_mended(self, mended: CaptureMended) -> None: ...
 
     def on_writer_restarted(self) -> None: ...
 
@@ -79,6 +83,9 @@ class CaptureWriter:
     def pid(self) -> int:
         return self._supervisor.pid
 
+    def now(self) -> int:
+        return self._clock.now()
+
     async def start(self) -> None:
         await self._supervisor.start()
 
@@ -89,7 +96,9 @@ class CaptureWriter:
         """``Refused("recorder_not_ready")`` when disk or writer are not there: no hearing opens without its record."""
         self._owners[take] = owner
         try:
-            reply = await self._supervisor.child.ask(lambda number: OpenTake(number, take, RESERVE_BYTES), PATIENCE_S)
+            reply = await self._supervisor.child.ask(
+                lambda number: OpenTake(number, take, RESERVE_BYTES), PATIENCE_S, while_heard=True
+            )
         except Unavailable as error:
             del self._owners[take]
             raise Refused("recorder_not_ready") from error
@@ -99,7 +108,7 @@ class CaptureWriter:
 
     async def close(self, take: str) -> None:
         """Returns when every segment is sealed and reported."""
-        reply = await self._supervisor.child.ask(lambda number: CloseTake(number, take), PATIENCE_S)
+        reply = await self._supervisor.child.ask(lambda number: CloseTake(number, take), PATIENCE_S, while_heard=True)
         if reply.code:
             raise Unavailable(reply.code)
         self._owners.pop(take, None)
@@ -126,5 +135,8 @@ class CaptureWriter:
             case CaptureDefect(take=take):
                 if owner := self._owners.get(take):
                     owner.on_capture_defect(message)
+            case CaptureMended(take=take):
+                if owner := self._owners.get(take):
+                    owner.on_capture_mended(message)
             case _:
                 pass  # a late Reply

@@ -52,6 +52,7 @@ class Child(Generic[M]):
         self._decoder = decoder
         self._on_message = on_message
         self._questions: dict[int, asyncio.Future[Reply]] = {}
+        self._heard_at = 0.0
         self._next = 0
         self._task = asyncio.create_task(self._read(), name=f"{name}-reader")
 
@@ -81,18 +82,33 @@ class Child(Generic[M]):
             log.error("child_not_reading", child=self.name, pid=self.pid)
             self.kill()
 
-    async def ask(self, question: Callable[[int], msgspec.Struct], patience_s: float = REPLY_TIMEOUT) -> Reply:
-        """Send ``question(number)`` and wait for its reply. The reply's ``code`` is the caller's business."""
+    async def ask(
+        self,
+        question: Callable[[int], msgspec.Struct],
+        patience_s: float | None = None,
+        *,
+        while_heard: bool = False,
+    ) -> Reply:
+        """Send ``question(number)`` and wait for its reply. The reply's ``code`` is the caller's business.
+
+        ``while_heard``: a child that says anything at all is waited for; ``patience_s`` counts its silence.
+        """
         self._next += 1
         number = self._next
+        patience = REPLY_TIMEOUT if patience_s is None else patience_s
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         if self._task.done():
             raise Unavailable("process_down")
         self._questions[number] = future
         try:
             self.send(question(number))
-            async with asyncio.timeout(patience_s):
-                return await future
+            while True:
+                try:
+                    async with asyncio.timeout(patience):
+                        return await asyncio.shield(future)
+                except TimeoutError:
+                    if not while_heard or asyncio.get_running_loop().time() - self._heard_at >= patience:
+                        raise
         except TimeoutError as error:
             log.error("child_not_answering", child=self.name, pid=self.pid)
             self.kill()
@@ -123,6 +139,7 @@ class Child(Generic[M]):
     async def _read(self) -> None:
         try:
             while data := await self._reader.read(1 << 18):
+                self._heard_at = asyncio.get_running_loop().time()
                 for message in self._decoder.feed(data):
                     if isinstance(message, Reply):
                         self._answer(message)

@@ -21,15 +21,21 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from courtroom.channel.messages import ProducerChanged, SpeakingChanged, TransportChanged
-from courtroom.control.api import Archive, Session
+from courtroom.control.api import Archive, Copy, Session
 from courtroom.control.archive import ArchiveJobs
 from courtroom.control.capture import CaptureWriter
 from courtroom.control.clock import CourtClock
+from courtroom.control.copies import Copies
 from courtroom.control.heads import EVERY_S, Heads
 from courtroom.control.media import Desired, MediaPlane, WorkerDown
+from courtroom.control.notify.notices import Notices
 from courtroom.control.recording import Recording
 from courtroom.control.relay import Relay
+from courtroom.control.rulings import with_draft
 from courtroom.control.screens import screen
+from courtroom.control.second import SecondCopies
+from courtroom.control.signals import ENDS, Signals
+from courtroom.control.speech import Speech
 from courtroom.control.workers import WorkerPool
 from courtroom.errors import CourtroomError, Refused, Unavailable
 from courtroom.hearing import presence
@@ -42,25 +48,32 @@ from courtroom.hearing.commands import (
     ObserveCapture,
     ObserveEvidence,
     ObserveJudgeGone,
+    ObserveLapse,
     ObserveLoss,
+    Rule,
 )
 from courtroom.hearing.decide import decide
-from courtroom.hearing.events import Event, RecordingEnded, RecordingStarted
-from courtroom.hearing.evolve import evolve
+from courtroom.hearing.events import CaptureNoted, DevicesChanged, Event, RecordingEnded, RecordingStarted
+from courtroom.hearing.evolve import evolve, settle
+from courtroom.hearing.guards import allowed
 from courtroom.hearing.ledger import Entry, SignedHead, entry_for
 from courtroom.hearing.model import Cause, Hearing, Role, RoomKind
+from courtroom.hearing.phases import recording_on
 from courtroom.hearing.presence import Row
+from courtroom.hearing.signing import seal_detail
 from courtroom.hearing.view import presence_report
 from courtroom.store.ports import Ledgers
 
 INBOX: Final = 512
 DRAIN_TIMEOUT_S: Final = 40.0  # a worker gives up what the writer has not answered for 30 s
+REOPEN_S: Final = 1.0
 LOOK_EVERY_S: Final = 2.0
 JUDGE_GRACE_S: Final = 3.0
 JUDGE_GRACE_PLATFORM_S: Final = 15.0
-HIGH_LOSS_PERMILLE: Final = 100
 EARLY_FOR_US: Final = 15_000_000
 KEEP_MEDIA_S: Final = 60.0
+SIGNALLING_ALONE: Final = frozenset({presence.HEARTBEAT_SILENT, presence.SOCKET_DROPPED})
+"""Facts about the socket that say nothing about the person behind it."""
 MAX_EARLY: Final = 16
 
 T = TypeVar("T")
@@ -87,6 +100,8 @@ class CourtroomActor:
         writer: CaptureWriter,
         archives: ArchiveJobs,
         relay: Relay,
+        copies: SecondCopies | None = None,
+        notices: Notices | None = None,
     ) -> None:
         self._hearing = hearing
         self._last = last
@@ -105,14 +120,19 @@ class CourtroomActor:
         self._kept: dict[str, tuple[str, asyncio.TimerHandle | None]] = {}  # transports whose page is away
         self._faults: dict[str, int] = {}  # notices of our own troubles: code → since
         self._early: dict[str, tuple[int, tuple[Row, ...]]] = {}  # evidence ahead of its loss
-        self.media = MediaPlane(hearing.id, pool, self._hear)
+        self._signals = Signals()
+        self._speech = Speech()
+        self._notices = notices
+        self.media = MediaPlane(hearing.id, pool, self._hear, self._mark_media)
         self.recording = Recording(
             writer,
             note=lambda observation: self._post(lambda: self._carry_out(observation)),
             changed=lambda: self._post(self._tell),
-            reopen=lambda: self._post(self._reopen_take),
+            reopen=self._reopen_beside,
+            copies=copies,
         )
         self.archive = Archive()
+        self._copies = Copies(self, archives.copies, clock.now)
         self._tasks: list[asyncio.Task[None]] = []
 
     # --- life -------------------------------------------------------------------------------------
@@ -148,6 +168,7 @@ class CourtroomActor:
         for session in list(self._sessions.values()):
             session.close("closing")
         self._sessions.clear()
+        await self._copies.close()
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -183,6 +204,9 @@ class CourtroomActor:
     async def submit(self, command: Command) -> int:
         if isinstance(command, Leave):
             return await self._do(lambda: self._leave(command))
+        if isinstance(command, Rule):
+            ruling = await self._drafted(command)
+            return await self._do(lambda: self._rule(ruling))
         return await self._do(lambda: self._carry_out(command))
 
     async def attach(self, seat: str, session: Session) -> None:
@@ -238,6 +262,34 @@ class CourtroomActor:
         await self.submit(ObserveArchive(what="read", detail={"reader": reader, "what": "programme"}))
         return self._archives.programme(self.archive.bag)
 
+    def copies(self) -> Sequence[Copy]:
+        return self._copies.listed()
+
+    async def issue_copy(self, recipient: str, purpose: str, by: str) -> Copy:
+        return await self._copies.issue(recipient, purpose, by)
+
+    async def read_copy(self, copy: str, reader: str) -> Path:
+        return await self._copies.read(copy, reader)
+
+    async def speakers(self) -> dict[str, Any]:
+        return await self._archives.speakers.of(self.archive.bag if self.archive.state == "sealed" else None)
+
+    async def _drafted(self, command: Rule) -> Rule:
+        """A ruling names the draft that lay before the judge. Not in turn: a long ledger takes seconds to replay."""
+        now = self._clock.now()
+        if not allowed(settle(self._hearing, now), "rule", command.actor, now, command.seat):
+            return command  # the court core says why not
+        return await with_draft(command, await self.ledger())
+
+    async def _rule(self, command: Rule) -> int:
+        """The head over a ruling is signed at once."""
+        seq = await self._carry_out(command)
+        try:
+            await self._sign_head()
+        except Unavailable as error:  # the ruling stands; the next turn of ``_sign_now_and_then`` signs it
+            log.error("head_not_saved", hearing=self.id, code=error.code)
+        return seq
+
     # --- the inbox --------------------------------------------------------------------------------
 
     async def _do(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -292,6 +344,7 @@ class CourtroomActor:
             raise
         self._faults.pop("store_failed", None)
         self._hearing, self._last = after, entries[-1]
+        self._send_notices(entries)
         await self._widen()
         self._after(events)
         await self._tell()
@@ -314,12 +367,24 @@ class CourtroomActor:
     async def _widen(self) -> None:
         await self.media.settle(self._desired(self._hearing, edges(self._hearing)))
 
+    def _send_notices(self, entries: Sequence[Entry]) -> None:
+        """Prompts and warnings leave the house as soon as they stand in the ledger."""
+        for entry in entries:
+            step = {"prompted": "prompt", "warned": "warning"}.get(entry.type)
+            if step is not None and self._notices is not None:
+                self._notices.post(self, entry.body["seat"], entry.seq, step)
+
     def _after(self, events: Sequence[Event]) -> None:
         """What follows from events outside the court core."""
         for event in events:
             match event:
                 case RecordingEnded():
+                    self._post(self._note_speech)
                     self._post(self._finish)
+                case DevicesChanged(seat=seat, microphone=microphone, camera=camera):
+                    self._signals.devices(seat, microphone, camera)
+                case CaptureNoted(what="defect" | "alarm", detail=detail):
+                    self._signals.trouble(self._clock.now(), str(detail.get("code", "")))
                 case _:
                     pass
         for seat, session in list(self._sessions.items()):
@@ -339,7 +404,7 @@ class CourtroomActor:
                 media=self.media,
                 recording=self.recording,
                 archive=self.archive,
-                faults=self._faults,
+                faults={**self._faults, **self.recording.notices},
                 relay=self._relay,
             )
             shown = {**picture, "clock": None}
@@ -360,6 +425,7 @@ class CourtroomActor:
         if not self._hearing.closed_at:
             await self._carry_out(ObserveArrival(seat=seat, connection=session.id, resumed=resumed))
         self._sessions[seat] = session
+        self._signals.network(seat, getattr(session, "network", ""))
         if not resumed:
             await self.media.drop(seat)
         if earlier is not None:
@@ -376,8 +442,9 @@ class CourtroomActor:
             self._keep(seat, session.page)
         else:
             await self.media.drop(seat)
-        if kept and all(row.get("fact") == presence.HEARTBEAT_SILENT for row in evidence):
-            # TCP may stall for seconds on a bad line while pictures and sound come in: who is seen and heard is here
+        if kept and all(row.get("fact") in SIGNALLING_ALONE for row in evidence) and not self._said_goodbye(seat):
+            # TCP may stall on a bad line, a reverse proxy may be started anew: who is seen and heard is here; whose
+            # program has died is neither, and the worker says so within two seconds
             await self._weigh(seat, tuple(dict(row) for row in evidence))
         else:
             await self._lose(seat, evidence)
@@ -410,10 +477,23 @@ class CourtroomActor:
         """Evidence may come before its loss (a page-hide beacon outruns the socket): it is kept until then."""
         if seat not in self._hearing.seats:
             raise Refused("not_found")
-        if self._hearing.seats[seat].connected:
+        now, connected = self._clock.now(), self._hearing.seats[seat].connected
+        standing = [row for row in rows if self._signals.stands(seat, row, now)]
+        rows = tuple(row for row in rows if row not in standing or not (connected or row["fact"] in ENDS))
+        if not rows:
+            return
+        if connected:
             self._early[seat] = (self._clock.now(), (*self._early.get(seat, (0, ()))[1], *rows)[-MAX_EARLY:])
+            if seat not in self._sessions and self._said_goodbye(seat):
+                await self._lose(seat, ())  # the beacon came after its socket had dropped
         else:
             await self._carry_out(ObserveEvidence(seat=seat, evidence=rows))
+
+    def _said_goodbye(self, seat: str) -> bool:
+        """Whether the page has said in these seconds that it is being closed."""
+        known_at, rows = self._early.get(seat, (0, ()))
+        fresh = self._clock.now() - known_at < EARLY_FOR_US
+        return fresh and any(row["fact"] == presence.PAGE_HIDE for row in rows)
 
     async def _lose(self, seat: str, evidence: Sequence[Evidence]) -> None:
         state = self._hearing.seats[seat]
@@ -421,7 +501,7 @@ class CourtroomActor:
             return
         known_at, early = self._early.pop(seat, (0, ()))
         fresh = self._clock.now() - known_at < EARLY_FOR_US
-        rows = (*(early if fresh else ()), *(dict(row) for row in evidence), *self._overload())
+        rows = (*(early if fresh else ()), *(dict(row) for row in evidence), *self._overload(), *self._known(seat))
         await self._carry_out(ObserveLoss(seat=seat, connection=state.connection, evidence=rows))
         await self._widen()
         self._watch_judge(seat)
@@ -431,6 +511,23 @@ class CourtroomActor:
         now = self._clock.now()
         known_at, _ = self._early.get(seat, (0, ()))
         return () if now - known_at < EARLY_FOR_US else (_fact(presence.HEARTBEAT_SILENT, now),)
+
+    def _known(self, seat: str) -> tuple[Row, ...]:
+        """Readings of the line, standing facts and our own state at a loss."""
+        self._read_lines()
+        return self._signals.at_loss(self._hearing, seat, self._clock.now(), self.media.port())
+
+    def _watch_port(self) -> None:
+        """The bench is told when our own media port hears nobody."""
+        port, now = self.media.port(), self._clock.now()
+        if port is None or not port.silent(now):
+            self._faults.pop("media_port_silent", None)
+        elif "media_port_silent" not in self._faults:
+            self._faults["media_port_silent"] = now
+
+    def _read_lines(self) -> None:
+        for seat, reading in self.media.readings():
+            self._signals.read(seat, reading)
 
     def _overload(self) -> tuple[Row, ...]:
         """Our own lateness is evidence too: nobody is to be blamed because we did not listen."""
@@ -465,6 +562,9 @@ class CourtroomActor:
         if timer := self._timers.pop(seat, None):
             timer.cancel()
 
+    def _mark_media(self, kind: str, detail: str) -> bool:
+        return self.recording.mark(kind, detail)
+
     # --- what the worker reports ------------------------------------------------------------------
 
     def _hear(self, message: object) -> None:
@@ -476,6 +576,8 @@ class CourtroomActor:
             case SpeakingChanged(room=room, transports=transports):
                 if room == f"{self.id}/{RoomKind.COURTROOM.value}":
                     self.media.speaking = self.media.speaking_seats(transports)
+                    heard = self.media.speaking if recording_on(self._hearing) else ()
+                    self._speech.changed(heard, self._clock.now())
                     self._post(self._tell)
             case ProducerChanged():
                 pass  # what a seat sends is told by its own set_devices; liveness shows in the picture itself
@@ -520,15 +622,28 @@ class CourtroomActor:
 
     # --- recording and archive --------------------------------------------------------------------
 
+    async def _note_speech(self) -> None:
+        note = self._speech.note(self._clock.now())
+        if note is not None:
+            await self._carry_out(note)
+
+    def _reopen_beside(self) -> None:
+        """Not in the inbox: the hearing does not wait for the writer's disk."""
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(asyncio.create_task(self._reopen_take(), name=f"reopen-{self.id}"))
+
     async def _reopen_take(self) -> None:
-        if self._hearing.take and not self._hearing.closed_at:
+        # after the close too, until what the worker still holds is settled
+        take = self.recording.take if self._hearing.closed_at else self._hearing.take
+        if take:
             try:
-                await self.recording.open(self._hearing.take)
+                await self.recording.open(take)
             except Refused:
                 self._faults["recorder_not_ready"] = self._clock.now()
-                asyncio.get_running_loop().call_later(1.0, lambda: self._post(self._reopen_take))
+                asyncio.get_running_loop().call_later(REOPEN_S, self._reopen_beside)
             else:
                 self._faults.pop("recorder_not_ready", None)
+                self.media.journal.again()
 
     async def _finish(self) -> None:
         """After close: last packets on disk, segments sealed and in the ledger, then the archive job."""
@@ -543,8 +658,11 @@ class CourtroomActor:
             return
         known = {entry.body["what"] for entry in await self.ledger() if entry.type == "archive_noted"}
         if self.archive.state not in known:
-            detail: dict[str, str | int] = {"root": str(self.archive.seal.get("root_sha256", ""))}
-            await self.submit(ObserveArchive(what=self.archive.state, detail=detail))
+            await self.submit(ObserveArchive(what=self.archive.state, detail=seal_detail(self.id, self.archive.seal)))
+        if self.archive.state == "sealed" and "copied" not in known:
+            self.recording.copy_bag(self.id, str(self.archive.seal.get("root_sha256", "")))
+        if self.archive.state == "sealed":
+            await self._copies.resume()
 
     async def settle_recording(self, take: str) -> None:
         """Returns when every captured packet is sealed on disk and every seal is in the ledger under a signed head."""
@@ -558,6 +676,7 @@ class CourtroomActor:
         except TimeoutError:
             log.error("capture_not_drained", hearing=self.id)
             await self._do(lambda: self._carry_out(ObserveCapture(what="defect", detail={"code": "capture_late"})))
+        self.media.journal.flush(self._clock.now())
         await self.recording.close()
         await self._do(self._sign_head)
 
@@ -576,6 +695,13 @@ class CourtroomActor:
         """What time alone changes (connection quality, permissions running out) reaches the screens as well."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
+            self._read_lines()
+            self._watch_port()
+            if self._speech.due(self._clock.now()):
+                self._post(self._note_speech)
+            proposal = self._hearing.proposal
+            if proposal is not None and self._clock.now() >= proposal.until:
+                self._post(lambda: self._carry_out(ObserveLapse()))
             if self._sessions and not self._inbox.qsize():
                 self._post(self._tell)
 
@@ -589,8 +715,7 @@ def _fact(fact: str, at: int, **more: str | int) -> Row:
 
 
 def _silence(change: TransportChanged) -> tuple[Row, ...]:
-    """The evidence of a transport that went silent."""
-    rows = [_fact(presence.MEDIA_SILENT, change.at, last_in_at=change.last_in_at, last_out_at=change.last_out_at)]
-    if change.loss_permille > HIGH_LOSS_PERMILLE:
-        rows.append(_fact(presence.HIGH_LOSS, change.at, permille=change.loss_permille))
-    return tuple(rows)
+    """The evidence of a transport that went silent. What it lost in its last seconds is the cut itself; whether the
+    line was bad before is for ``signals`` to say."""
+    last = {"last_in_at": change.last_in_at, "last_out_at": change.last_out_at, "permille": change.loss_permille}
+    return (_fact(presence.MEDIA_SILENT, change.at, **last),)

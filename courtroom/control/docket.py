@@ -23,14 +23,17 @@ from courtroom.control.archive import ArchiveJobs
 from courtroom.control.capture import CaptureWriter
 from courtroom.control.clock import CourtClock
 from courtroom.control.courtroom import CourtroomActor
+from courtroom.control.notify.notices import Notices
+from courtroom.control.notify.ways import notifiers
 from courtroom.control.relay import Relay
+from courtroom.control.second import SecondCopies
 from courtroom.control.workers import WorkerPool
 from courtroom.hearing.commands import COURT_SYSTEM
 from courtroom.hearing.evolve import evolve
 from courtroom.hearing.founding import found
 from courtroom.hearing.ledger import FIRST, Entry, entry_for, replay
 from courtroom.hearing.model import Hearing
-from courtroom.store.ports import Ledgers, Registry, SeatRecord
+from courtroom.store.ports import Contact, Ledgers, Registry, SeatRecord
 
 TOKEN_BYTES: Final = 24
 CODE_DIGITS: Final = 6
@@ -67,13 +70,19 @@ class CourtDocket:
         self._pool = WorkerPool(
             settings.workers, self.clock, settings.media_port, settings.public_addresses, self._writer.socket
         )
-        self._archives = ArchiveJobs(settings.data / "archives", captures, key_file, settings.font)
+        tsa = _authority(settings)
+        self._archives = ArchiveJobs(settings.data / "archives", captures, key_file, settings.font, tsa)
+        place = settings.second_copy
+        self._copies = SecondCopies(place, captures, settings.data / "archives") if place is not None else None
         self._relay = Relay(settings.turn_urls, settings.turn_secret)
+        self._notices = Notices(notifiers(settings.post), registry, self.clock.now)
         self._courtrooms: dict[str, CourtroomActor] = {}
 
     async def open(self) -> None:
         await self._writer.start()
         await self._pool.start()
+        if self._copies is not None:
+            self._copies.start()
         for hearing in await self._ledgers.hearings():
             entries = await self._ledgers.entries(hearing)
             if entries:
@@ -98,6 +107,8 @@ class CourtDocket:
                 for seat in issued
             ]
         )
+        contacts = {seat.plan.id: seat.contact for seat in plan.seats if seat.contact != Contact()}
+        await self._registry.add_contacts(hearing, contacts)
         fence = await self._ledgers.claim(hearing)
         await self._ledgers.append(hearing, [first], fence)
         await self._sit(evolve(None, event, at, 1, hearing), first, fence)
@@ -110,6 +121,11 @@ class CourtDocket:
     def find(self, hearing: str) -> Courtroom | None:
         return self._courtrooms.get(hearing)
 
+    def reachable_at(self, url: str) -> None:
+        self._notices.reachable_at(url)
+        for room in self._courtrooms.values():
+            self._notices.resume(room)
+
     def media(self) -> list[str]:
         return [address for worker in self._pool.workers for address in worker.media]
 
@@ -118,7 +134,9 @@ class CourtDocket:
 
     def processes(self) -> dict[str, int]:
         """Process ids by name, for operators and for tests that kill them."""
-        return {"writer": self._writer.pid, **{f"worker-{worker.number}": worker.pid for worker in self._pool.workers}}
+        mirror = {"mirror": self._copies.pid} if self._copies is not None else {}
+        workers = {f"worker-{worker.number}": worker.pid for worker in self._pool.workers}
+        return {"writer": self._writer.pid, **mirror, **workers}
 
     def metrics(self) -> dict[str, float]:
         gauges: dict[str, float] = {
@@ -126,6 +144,7 @@ class CourtDocket:
             "courtroom_workers_up": sum(worker.up for worker in self._pool.workers),
             "courtroom_workers_full": sum(worker.gauge.full for worker in self._pool.workers),
             "courtroom_writer_up": float(self._writer.up),
+            "courtroom_second_copies_waiting": float(self._copies.waiting if self._copies is not None else 0),
             "courtroom_worker_deaths_total": sum(worker.deaths for worker in self._pool.workers),
         }
         for name in ("loop_lag_us", "transports", "packets_in", "packets_out", "capture_lag_us", "cpu_permille"):
@@ -136,10 +155,13 @@ class CourtDocket:
 
     async def close(self) -> None:
         self._archives.close()
+        await self._notices.close()
         for room in self._courtrooms.values():
             await room.close()
         await self._pool.stop()
         await self._writer.stop()
+        if self._copies is not None:
+            await self._copies.stop()
         await asyncio.to_thread(shutil.rmtree, self._run, ignore_errors=True)
 
     async def _sit(self, hearing: Hearing, last: Entry, fence: int | None = None) -> CourtroomActor:
@@ -158,10 +180,17 @@ class CourtDocket:
             writer=self._writer,
             archives=self._archives,
             relay=self._relay,
+            copies=self._copies,
+            notices=self._notices,
         )
         self._courtrooms[hearing.id] = room
         room.start()
         return room
+
+
+def _authority(settings: Settings) -> tuple[str, Path] | None:
+    """Who stamps seals: its address, and the certificate it is trusted through."""
+    return (settings.tsa_url, settings.tsa_ca) if settings.tsa_url and settings.tsa_ca is not None else None
 
 
 async def open_docket(
@@ -177,6 +206,6 @@ async def open_docket(
     ``sign`` is Ed25519, ``key_hex`` its public half; ``key_file`` (PEM) is handed to the archive job, which seals
     with it.
     """
-    docket = CourtDocket(ledgers, registry, sign, key_hex, key_file, settings)
+    docket = await asyncio.to_thread(CourtDocket, ledgers, registry, sign, key_hex, key_file, settings)
     await docket.open()
     return docket

@@ -38,7 +38,9 @@ from courtroom.channel.messages import (
     SpeakingChanged,
     TransportChanged,
 )
+from courtroom.control.mediajournal import MediaJournal
 from courtroom.control.places import STAGE, Places, mid, slot
+from courtroom.control.signals import Port, Reading
 from courtroom.control.workers import LATE_US, MediaWorker, WorkerPool
 from courtroom.errors import Refused, Unavailable
 from courtroom.hearing.access import RECORDER, Edge
@@ -83,9 +85,16 @@ class Desired:
 
 
 class MediaPlane:
-    """``tell`` receives what the worker reports, in order, and hands it to the actor."""
+    """``tell`` receives what the worker reports, in order, and hands it to the actor; ``mark`` writes a line of the
+    media journal into the open take and says whether there was one."""
 
-    def __init__(self, hearing: str, pool: WorkerPool, tell: Callable[[object], None]) -> None:
+    def __init__(
+        self,
+        hearing: str,
+        pool: WorkerPool,
+        tell: Callable[[object], None],
+        mark: Callable[[str, str], bool] = lambda _kind, _detail: False,
+    ) -> None:
         self._hearing = hearing
         self._pool = pool
         self._tell = tell
@@ -97,7 +106,7 @@ class MediaPlane:
         self._epoch = 0
         self._revision = 0
         self.speaking: list[str] = []
-        self.journal: Journal | None = None
+        self.journal = MediaJournal(mark)
 
     # --- what the worker says (any time, never blocks) --------------------------------------------
 
@@ -109,9 +118,11 @@ class MediaPlane:
 
     def on_worker_message(self, message: TransportChanged | ProducerChanged | SpeakingChanged | Journal) -> None:
         if isinstance(message, Journal):
-            self.journal = message
-        else:
-            self._tell(message)
+            self.journal.counted(message.at, message.edges)
+            return
+        if isinstance(message, TransportChanged):
+            self.journal.changed(message)
+        self._tell(message)
 
     # --- looking ----------------------------------------------------------------------------------
 
@@ -132,6 +143,18 @@ class MediaPlane:
         """How late our own processes were at worst in the last seconds; 0 when not worth mentioning."""
         worst = max(self._pool.late.worst(now), self._worker.late.worst(now) if self._worker else 0)
         return worst if worst >= LATE_US else 0
+
+    def port(self) -> Port | None:
+        """How our worker's media port is doing; ``None`` without a worker."""
+        return self._worker.port if self._worker is not None else None
+
+    def readings(self) -> list[tuple[str, Reading]]:
+        """The worker's last second of each seat's line."""
+        load = self._worker.load if self._worker is not None else None
+        if load is None:
+            return []
+        lines = {one.transport: Reading(load.at, one.loss_permille, one.rtt_us, one.jitter_us) for one in load.quality}
+        return [(seat, lines[stay.transport]) for seat, stay in self._current.items() if stay.transport in lines]
 
     def transport_of(self, seat: str) -> str:
         """The id of the transport that counts (the last part of its Location), '' when there is none."""
@@ -206,6 +229,7 @@ class MediaPlane:
             kinds.append(Kind.SCREEN_SOUND)
         stay = Stay(seat, f"t-{secrets.token_hex(8)}", key, Places(places))
         worker.claim_transport(stay.transport, self)
+        self.journal.belongs(stay.transport, seat, key)
         reply = _done(
             await worker.ask(
                 lambda number: OpenTransport(number, room, stay.transport, places, [str(k) for k in kinds])
@@ -253,6 +277,7 @@ class MediaPlane:
     def lost_worker(self) -> list[str]:
         """The worker died: nothing is forwarded any more. The seats that had media."""
         seats = list(self._current)
+        self.journal.worker_lost()
         self._current.clear()
         self._pending.clear()
         self._rooms.clear()

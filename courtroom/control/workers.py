@@ -30,6 +30,7 @@ from courtroom.channel.messages import (
 )
 from courtroom.control.clock import CourtClock
 from courtroom.control.placement import Gauge, choose
+from courtroom.control.signals import Port
 from courtroom.control.supervisor import Supervisor
 
 ARGV: Final = (sys.executable, "-m", "courtroom.worker")
@@ -76,6 +77,7 @@ class MediaWorker:
         self.load: WorkerLoad | None = None
         self.gauge = Gauge()
         self.late = Lateness()
+        self.port = Port()
         self.deaths = 0
         self._heard_at = 0.0
         self._clock = clock
@@ -154,6 +156,7 @@ class MediaWorker:
         self.deaths += 1
         self.load = None
         self.gauge = Gauge()
+        self.port = Port()
         self._rooms.clear()
         self._transports.clear()
         for tenant in list(self._tenants):
@@ -166,6 +169,7 @@ class MediaWorker:
                 self.load = message
                 self.gauge.report(message.cpu_permille, message.loop_lag_us)
                 self.late.noted(message.loop_lag_us, message.at)
+                self.port.told(message.at, message.packets_in, message.transports)
             case TransportChanged(transport=transport, state=state):
                 tenant = self._transports.get(transport)
                 if state == "closed":

@@ -15,12 +15,12 @@ from aiohttp import web
 from courtroom.config import Settings
 from courtroom.control.api import Courtroom, Docket
 from courtroom.errors import BadMessage, Refused
+from courtroom.hearing.commands import ObserveSelfTest
 from courtroom.hearing.ledger import to_line
 from courtroom.hearing.model import Hearing, Seat
 from courtroom.server.auth import Doors, Seated, court_now, is_id
 from courtroom.server.limits import Limits
 from courtroom.server.middleware import body_of
-from courtroom.server.openapi import describe
 from courtroom.server.problems import not_found
 from courtroom.server.schemas import (
     BeaconBody,
@@ -28,6 +28,7 @@ from courtroom.server.schemas import (
     HearingBody,
     MediaBody,
     SeatAnswer,
+    check_passed,
     check_result,
     decode,
     plan_of,
@@ -48,6 +49,8 @@ class Api:
     def add_to(self, app: web.Application) -> None:
         hearing = "/api/v1/hearings/{id}"
         media = hearing + "/media/{transport}"
+        from courtroom.server.openapi import describe  # it reads the bodies of routes that stand on this module
+
         description = msgspec.json.encode(describe())
 
         async def openapi(_: web.Request) -> web.Response:
@@ -173,6 +176,7 @@ class Api:
         if len(await self.registry.checks(hearing, seated.seat)) >= self.limits.checks:
             raise Refused("too_fast")
         await self.registry.add_check(hearing, seated.seat, court_now(), result)
+        await seated.courtroom.submit(ObserveSelfTest(seat=seated.seat, passed=check_passed(result)))
         return web.Response(status=204)
 
     async def _json(self, request: web.Request) -> bytes:

@@ -13,11 +13,17 @@ from courtroom.control.api import Docket
 from courtroom.server.api import Api
 from courtroom.server.archive import Archives
 from courtroom.server.auth import Doors
+from courtroom.server.called import Called
+from courtroom.server.copies import RecipientCopies
 from courtroom.server.health import Meters, add_health
+from courtroom.server.holds import Holds
+from courtroom.server.journal import Journals
 from courtroom.server.limits import Limits
 from courtroom.server.middleware import passed, secured
 from courtroom.server.pages import Pages
+from courtroom.server.papers import Papers
 from courtroom.server.signalling import Signalling
+from courtroom.server.signatures import Signatures
 from courtroom.store.ports import Registry
 
 
@@ -36,7 +42,13 @@ def make_app(
     app.on_response_prepare.append(secured(settings.secure))
     Api(docket, registry, settings, doors, limits).add_to(app)
     Archives(docket, doors).add_to(app)
+    RecipientCopies(docket, doors, limits).add_to(app)
+    Holds(docket, doors, limits).add_to(app)
+    Journals(docket, doors, registry, limits).add_to(app)
+    Signatures(docket, doors, limits).add_to(app)
+    Papers(docket, doors, settings).add_to(app)
     pages.add_to(app)
+    Called(docket, registry, pages, settings.post.secret, limits).add_to(app)
     add_health(app, docket, registry, settings.data, meters)
     Signalling(doors, limits, meters).add_to(app)
     return app

@@ -3,6 +3,8 @@
 Rules
 * Every reading of the picture is in the ledger before a byte leaves (COURT.md 11.10). A player asks for many ranges:
   they are one reading for ``READ_S``, by one reader, of one hearing.
+* Who has read or been given what is listed for staff and desk from the ledger itself (``accesses``).
+* Verifying reads the whole archive: ``VERIFY`` bounds it for each hearing.
 * There is no way to delete or change anything here.
 """
 
@@ -21,12 +23,14 @@ from courtroom.errors import Refused
 from courtroom.hearing import roles
 from courtroom.hearing.model import Role
 from courtroom.server.api import find
+from courtroom.server.archive_rows import accesses, phases, seal_state
 from courtroom.server.auth import STAFF, Doors
+from courtroom.server.limits import Buckets, Rate
 from courtroom.server.problems import not_found
-from courtroom.server.rows import phases
 
 READ_S: Final = 3600.0
 MAX_READINGS: Final = 1000
+VERIFY: Final = Rate(0.1, 5)
 
 
 class Archives:
@@ -34,6 +38,7 @@ class Archives:
         self._docket = docket
         self._doors = doors
         self._readings: OrderedDict[tuple[str, str], tuple[float, Path]] = OrderedDict()
+        self._verifications = Buckets(VERIFY)
 
     def add_to(self, app: web.Application) -> None:
         base = "/api/v1/hearings/{id}/archive"
@@ -42,6 +47,8 @@ class Archives:
                 web.get(base, self.show),
                 web.get(base + "/video", self.video),
                 web.post(base + "/verify", self.verify),
+                web.get(base + "/speakers", self.speakers),
+                web.get("/api/v1/hearings/{id}/accesses", self.accesses),
             ]
         )
 
@@ -80,8 +87,19 @@ class Archives:
 
     async def verify(self, request: web.Request) -> web.Response:
         courtroom, _ = await self.reader(request)
+        if not self._verifications.take(courtroom.id):
+            raise Refused("too_fast")
         result = await courtroom.verify_archive()
         return web.Response(body=msgspec.json.encode(result), content_type="application/json")
+
+    async def speakers(self, request: web.Request) -> web.Response:
+        courtroom, _ = await self.reader(request)
+        return web.Response(body=msgspec.json.encode(await courtroom.speakers()), content_type="application/json")
+
+    async def accesses(self, request: web.Request) -> web.Response:
+        courtroom, _ = await self.reader(request)
+        listed = accesses(courtroom, await courtroom.ledger())
+        return web.Response(body=msgspec.json.encode({"accesses": listed}), content_type="application/json")
 
 
 def facts(courtroom: Courtroom, reader: str) -> dict[str, Any]:
@@ -93,6 +111,7 @@ def facts(courtroom: Courtroom, reader: str) -> dict[str, Any]:
     sealed = archive.state == "sealed"
     return {
         "state": archive.state,
+        "seal_state": seal_state(courtroom),
         "progress": archive.progress,
         "eta_s": archive.eta_s,
         "seal": dict(archive.seal),

@@ -112,6 +112,17 @@ class Doors:
         key = await self._registry.seat_by_token(token_hash(token)) if 0 < len(token) <= MAX_TOKEN else None
         return self._seated(key)
 
+    async def by_summons(self, token: str) -> Seated:
+        """For the join page alone: the summons link, or the link of a notice whose button was pressed."""
+        try:
+            return await self.by_token(token)
+        except Refused:
+            known = 0 < len(token) <= MAX_TOKEN
+            link = await self._registry.notice_link(token_hash(token), self._now()) if known else None
+            if link is None or not link.read_at:
+                raise
+            return self._seated(SeatKey(link.hearing, link.seat))
+
     async def by_token_and_code(self, token: str, code: str | None) -> Seated:
         seated = await self.by_token(token)
         await self.check_code(seated, code)

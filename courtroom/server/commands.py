@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -35,6 +35,21 @@ class MediaPreferences(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     places: Annotated[list[PlaceWidth], msgspec.Meta(max_length=MAX_PLACES)]
 
 
+class ClientFact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the seat's own browser notices now; ``at`` is µs of its clock."""
+
+    kind: Literal[
+        "battery_low",
+        "charging",
+        "camera_lost",
+        "microphone_lost",
+        "permission_revoked",
+        "page_hidden",
+        "page_shown",
+    ]
+    at: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
+
+
 def plain_text(value: str, limit: int = MAX_TEXT) -> bool:
     """Whether ``value`` is text a court can keep: no control characters but line breaks, no lone surrogates."""
     if len(value) > limit:
@@ -42,7 +57,7 @@ def plain_text(value: str, limit: int = MAX_TEXT) -> bool:
     return all((c >= " " or c in "\n\t") and c != "\x7f" and not "\ud800" <= c <= "\udfff" for c in value)
 
 
-def parse(message: object, actor: str) -> Command | MediaPreferences:
+def parse(message: object, actor: str) -> Command | MediaPreferences | ClientFact:
     """The command in ``message`` = ``{"type": …, fields}``, asked by the seat ``actor``."""
     if not isinstance(message, Mapping) or not isinstance(message.get("type"), str):
         raise Refused("bad_command")
@@ -50,6 +65,9 @@ def parse(message: object, actor: str) -> Command | MediaPreferences:
     if message["type"] == "media_preferences":
         preferences: MediaPreferences = _convert(values, MediaPreferences)
         return preferences
+    if message["type"] == "fact":
+        fact: ClientFact = _convert(values, ClientFact)
+        return fact
     kind = COMMANDS.get(message["type"])
     if kind is None:
         raise Refused("unknown_command")

@@ -39,6 +39,9 @@ class Limits:
     unseated_s: float = 10.0  # a socket that has not said who it is by then is closed
     ping_s: float = 2.0  # with the same time to answer, a silent socket is noticed in 4 s
     checks: int = 200  # device self-tests kept of one seat
+    journal: Rate = Rate(1, 30)  # uploads of one seat's journal
+    journal_entries: int = 40_000  # kept of one seat: about four days of a lively browser
+    journal_chains: int = 200  # pages loaded by one seat
 
 
 class Buckets:

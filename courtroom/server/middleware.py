@@ -122,7 +122,7 @@ def _from_here(request: web.Request, origins: tuple[str, ...]) -> bool:
     if origin == "null":
         # our pages send no referrer, so browsers hide the origin of their forms and beacons (Fetch 3.2); those that are
         # too old to say Sec-Fetch-Site may post where the secret is in the request itself or a fact is merely noted
-        secret = request.path.startswith("/j/") or request.path == "/staff" or request.path.endswith("/beacon")
+        secret = request.path.startswith(("/j/", "/n/")) or request.path == "/staff" or request.path.endswith("/beacon")
         return site == "same-origin" or (site is None and secret)
     return same_site(origin, request.host, origins)
 

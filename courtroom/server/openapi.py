@@ -9,9 +9,27 @@ from typing import Any, Final
 
 import msgspec
 
-from courtroom.server.schemas import BeaconBody, HearingAnswer, HearingBody, MediaBody, ProblemAnswer
+from courtroom.server.called import ReportBody
+from courtroom.server.holds import HoldBody, RetentionBody
+from courtroom.server.journal import JournalAnswer, JournalBody
+from courtroom.server.schemas import (
+    BeaconBody,
+    CopyAnswer,
+    CopyBody,
+    CopyList,
+    HearingAnswer,
+    HearingBody,
+    MediaBody,
+    ProblemAnswer,
+)
+from courtroom.server.signatures import ExplanationBody, SignatureBody
 
-_TYPES: Final = (HearingBody, HearingAnswer, MediaBody, BeaconBody, ProblemAnswer)
+_TYPES: Final = (
+    HearingBody, HearingAnswer, MediaBody, BeaconBody, JournalBody, JournalAnswer, ReportBody, SignatureBody,
+    ExplanationBody,
+    CopyBody, CopyAnswer, CopyList, HoldBody, RetentionBody, ProblemAnswer,
+)  # fmt: skip
+_JSON: Final = "application/json"
 _PREFIX: Final = "/api/v1"
 
 # method, path, who, what, body type, (status, answer's media type, answer type)
@@ -27,9 +45,29 @@ _ROUTES: Final[tuple[tuple[str, str, str, str, str, tuple[int, str, str]], ...]]
     ("post", "/hearings/{id}/media/{transport}/restart", "seat", "offer anew", "", (200, "application/sdp", "")),
     ("post", "/hearings/{id}/beacon", "seat", "a fact the browser saw", "BeaconBody", (204, "", "")),
     ("post", "/hearings/{id}/check", "seat", "a device self-test", "object", (204, "", "")),
+    ("post", "/hearings/{id}/journal", "seat", "a browser's journal", "JournalBody", (200, _JSON, "JournalAnswer")),
+    ("get", "/hearings/{id}/journal/{seat}", "staff", "the kept journal of a seat", "", (200, "application/jsonl", "")),
+    ("get", "/hearings/{id}/seats/{seat}/absence", "desk", "the facts of an absence, a draft", "", (200, _JSON, "")),
+    ("get", "/hearings/{id}/seats/{seat}/absence.pdf", "desk", "its two pages", "", (200, "application/pdf", "")),
+    ("get", "/hearings/{id}/fairness", "desk", "what each party missed, who spoke", "", (200, _JSON, "")),
     ("get", "/hearings/{id}/archive", "desk", "state of the archive", "", (200, "application/json", "")),
     ("get", "/hearings/{id}/archive/video", "desk", "the composed MP4 (ranges)", "", (200, "video/mp4", "")),
     ("post", "/hearings/{id}/archive/verify", "desk", "run the verifier", "", (200, "application/json", "")),
+    ("get", "/hearings/{id}/archive/speakers", "desk", "who spoke when", "", (200, _JSON, "")),
+    ("get", "/hearings/{id}/archive/holds", "desk", "period and holds", "", (200, _JSON, "")),
+    ("post", "/hearings/{id}/archive/holds", "desk", "order or lift a hold", "HoldBody", (201, _JSON, "")),
+    ("post", "/hearings/{id}/archive/retention", "desk", "set the period", "RetentionBody", (201, _JSON, "")),
+    ("get", "/hearings/{id}/accesses", "desk", "who read the recording or got a copy", "", (200, _JSON, "")),
+    ("get", "/hearings/{id}/signatures", "desk", "the integrity value and who signed it", "", (200, _JSON, "")),
+    ("post", "/hearings/{id}/signatures", "seat", "sign, refuse, note", "SignatureBody", (201, _JSON, "")),
+    ("get", "/hearings/{id}/explanation", "desk", "the draft on a defect", "", (200, _JSON, "")),
+    ("post", "/hearings/{id}/explanation", "seat", "the judge signs it", "ExplanationBody", (201, _JSON, "")),
+    ("post", "/notices/{notice}/report", "", "signed: what became of a letter", "ReportBody", (204, "", "")),
+    ("post", "/notices/dsn", "", "signed: a delivery status notification", "mail", (204, "", "")),
+    ("post", "/hearings/{id}/copies", "desk", "order a marked copy", "CopyBody", (202, _JSON, "")),
+    ("get", "/hearings/{id}/copies", "desk", "the copies the asker may see", "", (200, _JSON, "CopyList")),
+    ("get", "/hearings/{id}/copies/{copy}", "desk", "state of a copy", "", (200, _JSON, "CopyAnswer")),
+    ("get", "/hearings/{id}/copies/{copy}/file", "desk", "the marked MP4 (ranges)", "", (200, "video/mp4", "")),
     ("get", "/openapi.json", "", "this description", "", (200, "application/json", "")),
 )
 
@@ -61,7 +99,7 @@ def _operation(path: str, who: str, what: str, body: str, answer: tuple[int, str
         "summary": what,
         "parameters": [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in ("id", "transport")
+            for name in ("id", "transport", "seat", "notice", "copy")
             if "{" + name + "}" in path
         ],
         "responses": {
@@ -75,6 +113,8 @@ def _operation(path: str, who: str, what: str, body: str, answer: tuple[int, str
     }
     if body == "sdp":
         operation["requestBody"] = {"required": True, "content": {"application/sdp": {}}}
+    elif body == "mail":
+        operation["requestBody"] = {"required": True, "content": {"message/rfc822": {}}}
     elif body:
         schema = {"type": "object"} if body == "object" else _schema(body)
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import asdict
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -24,10 +25,11 @@ from courtroom.catalogue import LANGUAGES, Language, bundle, known, text
 from courtroom.config import Settings
 from courtroom.control.api import Docket
 from courtroom.errors import CourtroomError, Refused
-from courtroom.hearing import roles
+from courtroom.hearing import roles, signing
 from courtroom.hearing.commands import Consent
 from courtroom.hearing.model import Hearing
 from courtroom.hearing.rooms import must_be_isolated
+from courtroom.server.archive_rows import MAX_QUERY, SEAL_STATES, archive_page, archive_row, found_by
 from courtroom.server.auth import (
     SEAT_SESSION_S,
     STAFF,
@@ -42,7 +44,9 @@ from courtroom.server.limits import Limits
 from courtroom.server.logs import log
 from courtroom.server.middleware import ADDRESS, body_of
 from courtroom.server.problems import LANG_COOKIE, language, not_found, status_of
-from courtroom.server.rows import archive_page, archive_row, docket_row
+from courtroom.server.rows import docket_row
+from courtroom.server.signatures import explained, may_look
+from courtroom.server.signatures import facts as signature_facts
 
 LARGE_COOKIE: Final = "large"
 YEAR_S: Final = 365 * 24 * 3600
@@ -106,6 +110,7 @@ class Pages:
                 web.post("/j/{token}", self.joined),
                 web.get("/h/{id}", self.room),
                 web.get("/w/{id}", self.room),
+                web.get("/h/{id}/sign", self.sign),
                 web.get("/docket", self.docket),
                 web.get("/archive", self.archives),
                 web.get("/archive/{id}", self.archive),
@@ -180,9 +185,13 @@ class Pages:
     async def archives(self, request: web.Request) -> web.Response:
         if not await self._doors.is_staff(request):
             return _see_other("/")
+        query, seal = request.query.get("q", "")[:MAX_QUERY], request.query.get("seal", "")
+        seal = seal if seal in SEAL_STATES else ""
         rows = [archive_row(one) for one in self._docket.courtrooms() if one.hearing.opened_at]
         rows.sort(key=lambda row: row["opened_at"], reverse=True)
-        return self.draw(request, "archive.html", hearings=rows)
+        found = [row for row in rows if found_by(row, query, seal)]
+        facts = {"all": len(rows), "query": query, "seal": seal, "seals": SEAL_STATES}
+        return self.draw(request, "archive.html", hearings=found, **facts)
 
     async def archive(self, request: web.Request) -> web.Response:
         if await self._doors.is_staff(request):
@@ -194,21 +203,43 @@ class Pages:
             courtroom, reader = seated.courtroom, seated.seat
         if courtroom is None:
             raise not_found()
-        facts = archive_page(courtroom, reader, await courtroom.head())
+        explanation = await explained(courtroom)
+        facts = archive_page(
+            courtroom, reader, await courtroom.head(), await courtroom.ledger(), explanation, language(request)
+        )
         return self.draw(request, "archive_hearing.html", court=courtroom.hearing.case.court, **facts)
+
+    async def sign(self, request: web.Request) -> web.Response:
+        """The integrity value, shown to one party or counsel for signature."""
+        seated = await self._doors.by_cookie(request.query.get("seat"), request.cookies)
+        hearing = seated.courtroom.hearing
+        if hearing.id != request.match_info["id"] or not may_look(seated):
+            raise not_found()
+        seat, shown = hearing.seats[seated.seat], signature_facts(seated.courtroom, seated.seat)
+        own = next((row for row in shown["signatures"] if row["seat"] == seat.id), None)
+        if own is None:  # bench and clerk have their own page for this
+            return _see_other(f"/archive/{hearing.id}?seat={seat.id}")
+        page = {
+            "hearing": hearing.id, "seat": seat.id, "state": shown["state"], "digest": shown["digest"] or "",
+            "outcome": own["outcome"], "signatures_url": f"/api/v1/hearings/{hearing.id}/signatures",
+        }  # fmt: skip
+        return self.draw(
+            request, "sign.html", court=hearing.case.court, case=asdict(hearing.case), closed=bool(hearing.closed_at),
+            person=own, sheet=shown["sheet"], sealed_seq=shown["sealed_seq"], page=page,
+        )  # fmt: skip
 
     # --- joining ----------------------------------------------------------------------------------
 
     async def join(self, request: web.Request) -> web.Response:
-        seated = await self._doors.by_token(request.match_info["token"])
+        seated = await self._doors.by_summons(request.match_info["token"])
         try:
             await self._doors.by_cookie(seated.seat, request.cookies)
         except Refused:
             return self._join_page(request, seated)
-        return _see_other(room_path(seated))
+        return _see_other(landing(seated))
 
     async def joined(self, request: web.Request) -> web.Response:
-        seated = await self._doors.by_token(request.match_info["token"])
+        seated = await self._doors.by_summons(request.match_info["token"])
         form = await self._form(request)
         agree = form.get("agree", "")
         try:
@@ -222,7 +253,7 @@ class Pages:
         await self._consent(request, seated, agree == "yes", form.get("notice_hash", ""))
         if agree == "no":
             return self._join_page(request, seated, declined=True)
-        answer = _see_other(room_path(seated))
+        answer = _see_other(landing(seated))
         session = await self._doors.new_session(seated)
         # Lax, not Strict: a summons opened from a message is a visit from another site, and must find its seat
         self._set(answer, seat_cookie(seated.seat), session, SEAT_SESSION_S, "Lax")
@@ -322,6 +353,14 @@ def room_path(seated: Seated) -> str:
     hearing: Hearing = seated.courtroom.hearing
     door = "w" if must_be_isolated(hearing, hearing.seats[seated.seat]) else "h"
     return f"/{door}/{hearing.id}?seat={seated.seat}"
+
+
+def landing(seated: Seated) -> str:
+    """Where a summons leads: to the room; after the close, for who is asked to sign, to the signing page."""
+    hearing = seated.courtroom.hearing
+    if hearing.closed_at and signing.signs(hearing, hearing.seats[seated.seat]):
+        return f"/h/{hearing.id}/sign?seat={seated.seat}"
+    return room_path(seated)
 
 
 def _see_other(path: str) -> web.Response:

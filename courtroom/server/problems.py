@@ -23,9 +23,11 @@ LANG_COOKIE: Final = "lang"
 _STATUS: Final[dict[str, int]] = {
     "not_found": 404, "unknown_transport": 404, "unknown_hearing": 404, "no_archive": 404, "method_not_allowed": 405,
     "unsupported_media_type": 415, "body_too_large": 413, "body_too_slow": 408, "too_fast": 429,
-    "origin_refused": 403, "code_required": 403, "code_wrong": 403, "unchecked_not_allowed": 403,
+    "signature_wrong": 403, "copy_not_granted": 403, "unchecked_not_allowed": 403,
+    "origin_refused": 403, "code_required": 403, "code_wrong": 403,
     "bad_case": 400, "bad_policy": 400, "bad_seats": 400, "too_many_seats": 400, "two_presiding_judges": 400,
     "bad_link": 400, "bad_text": 400, "bad_value": 400, "bad_body": 400, "one_presiding_judge": 400,
+    "name_differs": 400, "bad_stroke": 400, "text_missing": 400,
     "agree_required": 400, "staff_token_wrong": 403, "internal_error": 500,
 }  # fmt: skip
 _SAME_AS_UNKNOWN: Final = frozenset({"unknown_transport", "unknown_hearing"})

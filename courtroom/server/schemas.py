@@ -20,13 +20,16 @@ import msgspec
 
 from courtroom.control.api import HearingPlan, PlannedSeat
 from courtroom.errors import Refused
-from courtroom.hearing.model import Case, Policy, Role, SeatPlan, Side
+from courtroom.hearing.model import Case, Policy, Role, SeatPlan, ServiceFact, Side
+from courtroom.post import MAILBOX
 from courtroom.server.commands import MAX_INT, plain_text
+from courtroom.store.ports import Contact
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 MAX_SEATS: Final = 64
 MAX_NAME: Final = 80
+MAX_PURPOSE: Final = 200
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 
@@ -51,11 +54,15 @@ class SeatBody(Body, frozen=True):
         Annotated[int, msgspec.Meta(ge=0, lt=MAX_SEATS)] | Annotated[str, msgspec.Meta(max_length=MAX_NAME)] | None
     ) = None
     required: bool | None = None
+    service: Annotated[list[ServiceFact], msgspec.Meta(max_length=len(ServiceFact))] = []
+    email: Annotated[str, msgspec.Meta(max_length=254)] = ""
+    phone: Annotated[str, msgspec.Meta(max_length=32)] = ""
 
 
 class PolicyBody(Body, frozen=True):
     checkin: Literal["full", "clerk", "none"] = "full"
     checklist: Literal["enforce", "record"] = "enforce"
+    warn_after_s: Annotated[int, msgspec.Meta(ge=0, le=86400)] = 180
 
 
 class HearingBody(Body, frozen=True):
@@ -87,6 +94,29 @@ class BeaconBody(Body, frozen=True):
         "permission_revoked",
     ]
     at: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
+
+
+class CopyBody(Body, frozen=True):
+    """For whom, and what for; both go into the ledger."""
+
+    recipient: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    purpose: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_PURPOSE)]
+
+
+class CopyAnswer(msgspec.Struct, frozen=True):
+    """``state``: queued | making | ready | failed; ``made_at`` is µs of the court clock."""
+
+    id: str
+    recipient: str
+    purpose: str
+    state: str
+    percent: int
+    eta_s: int | None
+    made_at: int | None
+
+
+class CopyList(msgspec.Struct, frozen=True):
+    copies: list[CopyAnswer]
 
 
 class SeatAnswer(msgspec.Struct, frozen=True):
@@ -130,7 +160,7 @@ def decode(content: bytes, kind: type[S]) -> S:
 
 def plan_of(body: HearingBody, allow_unchecked: bool, now: int) -> HearingPlan:
     """The hearing a valid body orders; ids of seats are drawn here."""
-    policy = Policy(checkin=body.policy.checkin, checklist=body.policy.checklist)
+    policy = Policy(body.policy.checkin, body.policy.checklist, body.policy.warn_after_s)
     if policy.unchecked and not allow_unchecked:
         raise Refused("unchecked_not_allowed", {"at": "$.policy"})
     case = Case(
@@ -156,8 +186,24 @@ def _seat(bodies: list[SeatBody], place: int, ids: list[str], links: list[int | 
         side=_side(bodies, place, links),
         linked_to="" if link is None else ids[link],
         required=one.role is not Role.OBSERVER if one.required is None else one.required,
+        service=tuple(dict.fromkeys(one.service)),
     )
-    return PlannedSeat(plan, _line(one.name, f"$.seats[{place}].name"))
+    contact = Contact(_mailbox(one.email, f"$.seats[{place}].email"), _number(one.phone, f"$.seats[{place}].phone"))
+    return PlannedSeat(plan, _line(one.name, f"$.seats[{place}].name"), contact)
+
+
+def _mailbox(value: str, where: str) -> str:
+    if value and MAILBOX.fullmatch(value) is None:
+        raise Refused("bad_body", {"at": where})
+    return value
+
+
+def _number(value: str, where: str) -> str:
+    """A telephone number as people write it; kept as digits with an optional plus (ITU-T E.164: at most 15)."""
+    digits = re.sub(r"[ ().-]", "", value)
+    if value and re.fullmatch(r"\+?[0-9]{3,15}", digits) is None:
+        raise Refused("bad_body", {"at": where})
+    return digits
 
 
 def _side(bodies: list[SeatBody], place: int, links: list[int | None]) -> Side:
@@ -223,6 +269,12 @@ def check_result(content: bytes) -> str:
     if len(text) > 8192:
         raise Refused("bad_body", {"at": "$"})
     return text
+
+
+def check_passed(result: str) -> bool:
+    """Whether a kept self-test says that camera and microphone worked."""
+    said: dict[str, Any] = msgspec.json.decode(result)
+    return said.get("camera") == "on" and said.get("microphone") == "on"
 
 
 def _object(content: bytes) -> dict[str, Any]:

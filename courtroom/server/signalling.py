@@ -28,10 +28,12 @@ from courtroom.catalogue import Language
 from courtroom.errors import BadMessage, CourtroomError, Refused, Unavailable
 from courtroom.hearing.presence import CLOSED_BY_SERVER, HEARTBEAT_SILENT, SOCKET_CLOSED_CLEAN, SOCKET_DROPPED
 from courtroom.server.auth import Doors, Seated, court_now
-from courtroom.server.commands import MediaPreferences, parse
+from courtroom.server.commands import ClientFact, MediaPreferences, parse
 from courtroom.server.health import Meters
 from courtroom.server.limits import Buckets, Limits
 from courtroom.server.logs import log
+from courtroom.server.middleware import ADDRESS
+from courtroom.server.networks import Networks
 from courtroom.server.problems import language, language_of, not_found, sentence
 from courtroom.server.sockets import CLEAN_CODES, CLOSE_CODE, EVENT, NAMESPACE, SILENT, CourtSocketServer
 
@@ -46,12 +48,14 @@ class SocketSession:
     """One signalling connection of a seat; what ``control.api.Session`` asks for."""
 
     def __init__(
-        self, sockets: CourtSocketServer, sid: str, seated: Seated, lang: Language, meters: Meters, page: str = ""
-    ) -> None:
+        self, sockets: CourtSocketServer, sid: str, seated: Seated, lang: Language, meters: Meters, page: str = "",
+        network: str = "",
+    ) -> None:  # fmt: skip
         self._sockets = sockets
         self._sid = sid
         self._id = f"c-{secrets.token_hex(8)}"
         self._page = page
+        self._network = network
         self.seated = seated
         self.lang = lang
         self._meters = meters
@@ -70,6 +74,10 @@ class SocketSession:
     @property
     def page(self) -> str:
         return self._page
+
+    @property
+    def network(self) -> str:
+        return self._network
 
     def push_view(self, view: dict[str, Any]) -> None:
         self._meters.views.labels("pushed" if self._view is None else "replaced").inc()
@@ -134,6 +142,7 @@ class Signalling:
         self._meters = meters
         self._rate = Buckets(limits.socket)
         self._sessions: dict[str, SocketSession] = {}
+        self._networks = Networks()
         self._seen: dict[str, float] = {}  # engine sockets that nobody sits on yet
         self.sockets = CourtSocketServer(limits.message, limits.ping_s)
         self.sockets.on("connect", self._connect, namespace=NAMESPACE)
@@ -157,7 +166,8 @@ class Signalling:
             seated = await self._who(request, given)
             page = given.get("page")
             page = page if isinstance(page, str) and len(page) <= MAX_PAGE else ""
-            session = SocketSession(self.sockets, sid, seated, lang, self._meters, page)
+            network = self._networks.name(request.get(ADDRESS, ""))
+            session = SocketSession(self.sockets, sid, seated, lang, self._meters, page, network)
             await seated.courtroom.attach(seated.seat, session)
             await self._still_there(sid, session)
         except CourtroomError as error:
@@ -215,6 +225,10 @@ class Signalling:
         match parse(message, seat):
             case MediaPreferences() as preferences:
                 courtroom.set_preferences(seat, [msgspec.structs.asdict(one) for one in preferences.places])
+                return courtroom.hearing.seq
+            case ClientFact(kind=kind, at=at):
+                row: dict[str, str | int] = {"fact": kind, "at": at, "clock": "client", "received_at": court_now()}
+                await courtroom.note_evidence(seat, [row])
                 return courtroom.hearing.seq
             case command:
                 return await courtroom.submit(command)

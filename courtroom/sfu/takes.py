@@ -2,15 +2,16 @@
 
 Rules
 * A batch per take is cut every ``CUT_US``; batches carry numbers that grow over the whole run of the worker.
-* A batch stays until the writer has answered its number. After a reconnect all that stay are sent again.
+* A batch stays until the writer has answered its own number. After a reconnect all that stay are sent again.
 * Bounded by ``MAX_BYTES`` and ``MAX_AGE_US``: the oldest goes first, is counted, and the take says so itself in an
-  EVENT ``capture_overflow`` at the place where the hole is. Nothing here ever waits for the writer.
+  EVENT ``capture_overflow``, with where the hole is (``from_at``, ``to_at``). Nothing here ever waits for the writer.
 
 Format: courtroom/sfu/capture.py.
 """
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
 from collections import deque
@@ -112,13 +113,14 @@ class Spool:
                 self._waiting.append(_Waiting(self._number, take.name, now, data))
                 self._unsent += 1
                 self._bytes += len(data)
-        lost: dict[str, int] = {}
+        lost: dict[str, list[int]] = {}
         while self._waiting and (self._bytes > MAX_BYTES or now - self._waiting[0].made_at > MAX_AGE_US):
             oldest = self._forget_first()
-            lost[oldest.take] = lost.get(oldest.take, 0) + 1
+            lost.setdefault(oldest.take, []).append(oldest.made_at)
             self.overflowed += 1
-        for name, batches in lost.items():
-            self.take(name).note(now, {"kind": "capture_overflow", "batches": batches})
+        for name, made in lost.items():
+            where: dict[str, object] = {"from_at": made[0] - CUT_US, "to_at": made[-1]}
+            self.take(name).note(now, {"kind": "capture_overflow", "batches": len(made), **where})
 
     def _forget_first(self) -> _Waiting:
         oldest = self._waiting.popleft()
@@ -135,9 +137,13 @@ class Spool:
         return batch.data
 
     def answered(self, number: int) -> None:
-        """The writer has everything up to this batch's place in the file."""
-        while self._waiting and self._waiting[0].number <= number and len(self._waiting) > self._unsent:
-            self._forget_first()
+        """The writer has this batch in the file."""
+        sent = len(self._waiting) - self._unsent
+        for place, batch in enumerate(itertools.islice(self._waiting, sent)):
+            if batch.number == number:
+                self._bytes -= len(batch.data)
+                del self._waiting[place]
+                return
 
     def reconnected(self) -> None:
         """A new connection: what was not answered goes out again."""

@@ -5,12 +5,12 @@ Durability is the one promise it cannot keep: nothing here survives the process.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from courtroom.errors import Unavailable
 from courtroom.hearing.ledger import FIRST, Entry, SignedHead
-from courtroom.store.ports import SeatKey, SeatRecord
+from courtroom.store.ports import Contact, JournalTip, NoticeLink, SeatKey, SeatRecord
 
 
 class MemoryLedgers:
@@ -64,6 +64,10 @@ class MemoryRegistry:
         self._sessions: dict[str, tuple[SeatKey, int]] = {}
         self._staff: dict[str, int] = {}
         self._checks: dict[SeatKey, list[tuple[int, str]]] = {}
+        self._contacts: dict[SeatKey, Contact] = {}
+        self._links: dict[str, tuple[NoticeLink, int]] = {}
+        self._tips: dict[SeatKey, dict[str, JournalTip]] = {}
+        self._journals: dict[SeatKey, list[tuple[str, str]]] = {}
 
     async def add_seats(self, seats: Sequence[SeatRecord]) -> None:
         tokens = {one.token_hash for one in self._seats.values()}
@@ -87,6 +91,43 @@ class MemoryRegistry:
             if key.hearing == hearing:
                 self._seats[key] = replace(one, name="", code="")
                 self._checks.pop(key, None)
+                self._contacts.pop(key, None)
+                self._tips.pop(key, None)
+                self._journals.pop(key, None)
+        self._links = {one: held for one, held in self._links.items() if held[0].hearing != hearing}
+
+    async def add_contacts(self, hearing: str, contacts: Mapping[str, Contact]) -> None:
+        self._contacts.update({SeatKey(hearing, seat): one for seat, one in contacts.items()})
+
+    async def contact(self, hearing: str, seat: str) -> Contact:
+        return self._contacts.get(SeatKey(hearing, seat), Contact())
+
+    async def add_notice_link(self, token_hash: str, link: NoticeLink, expires_at: int) -> None:
+        self._links[token_hash] = (link, expires_at)
+
+    async def notice_link(self, token_hash: str, now: int) -> NoticeLink | None:
+        held = self._links.get(token_hash)
+        return held[0] if held is not None and held[1] > now else None
+
+    async def read_notice(self, token_hash: str, now: int) -> bool:
+        link = await self.notice_link(token_hash, now)
+        if link is None or link.read_at:
+            return False
+        self._links[token_hash] = (replace(link, read_at=now), self._links[token_hash][1])
+        return True
+
+    async def add_journal(self, hearing: str, seat: str, tip: JournalTip, first: int, lines: str) -> None:
+        del first  # the list keeps the order
+        key = SeatKey(hearing, seat)
+        self._tips.setdefault(key, {})[tip.chain] = tip
+        if lines:
+            self._journals.setdefault(key, []).append((tip.chain, lines))
+
+    async def journal_tips(self, hearing: str, seat: str) -> list[JournalTip]:
+        return list(self._tips.get(SeatKey(hearing, seat), {}).values())
+
+    async def journal(self, hearing: str, seat: str) -> list[tuple[str, str]]:
+        return list(self._journals.get(SeatKey(hearing, seat), []))
 
     async def add_session(self, session_hash: str, hearing: str, seat: str, expires_at: int) -> None:
         key = SeatKey(hearing, seat)

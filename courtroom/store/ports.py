@@ -10,7 +10,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -32,6 +32,34 @@ class SeatRecord:
 class SeatKey:
     hearing: str
     seat: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Where the court reaches the person of a seat; '' = not given."""
+
+    email: str = field(default="", repr=False)
+    phone: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeLink:
+    """What the link of a notice leads to; ``read_at`` 0 = nobody has pressed the button yet."""
+
+    hearing: str
+    seat: str
+    notice: str
+    read_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class JournalTip:
+    """How far the journal of one loaded page of a seat's browser has come to the court."""
+
+    chain: str
+    n: int
+    hash: str
+    broken: bool
 
 
 class Ledgers(Protocol):
@@ -83,8 +111,37 @@ class Registry(Protocol):
         """``(at, result)`` of the seat's self-tests in order."""
         ...
 
+    async def add_contacts(self, hearing: str, contacts: Mapping[str, Contact]) -> None:
+        """Contacts by seat; a seat's earlier one is replaced."""
+        ...
+
+    async def contact(self, hearing: str, seat: str) -> Contact: ...
+
+    async def add_notice_link(self, token_hash: str, link: NoticeLink, expires_at: int) -> None: ...
+
+    async def notice_link(self, token_hash: str, now: int) -> NoticeLink | None:
+        """``None`` for an unknown and an expired one alike."""
+        ...
+
+    async def read_notice(self, token_hash: str, now: int) -> bool:
+        """Marks it as read; whether this was the first time."""
+        ...
+
+    async def add_journal(self, hearing: str, seat: str, tip: JournalTip, first: int, lines: str) -> None:
+        """Entries of a client's journal as they came (JSON lines from entry ``first``), and the tip they lead to."""
+        ...
+
+    async def journal_tips(self, hearing: str, seat: str) -> list[JournalTip]:
+        """In the order in which the chains became known."""
+        ...
+
+    async def journal(self, hearing: str, seat: str) -> list[tuple[str, str]]:
+        """``(chain, JSON lines)`` in the order of the uploads."""
+        ...
+
     async def erase(self, hearing: str) -> None:
-        """Names, codes and self-tests of a hearing are gone for good; its ledger, of ids only, stays."""
+        """Names, codes, contacts, journals and self-tests of a hearing are gone for good; its ledger, of ids only,
+        stays."""
         ...
 
     async def writable(self) -> bool:

@@ -12,18 +12,14 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from courtroom.errors import Unavailable
-from courtroom.store.database import Conflict, Database
+from courtroom.store.database import Conflict
+from courtroom.store.personal import PersonalTables
 from courtroom.store.ports import SeatKey, SeatRecord
-from courtroom.store.secrets import Vault
 from courtroom.store.tables import device_checks, seats, sessions, staff_sessions
 
 
-class SqlRegistry:
+class SqlRegistry(PersonalTables):
     """See ``store.ports.Registry``."""
-
-    def __init__(self, database: Database, vault: Vault) -> None:
-        self._database = database
-        self._vault = vault
 
     async def add_seats(self, records: Sequence[SeatRecord]) -> None:
         rows = [
@@ -74,6 +70,7 @@ class SqlRegistry:
         async def work(connection: AsyncConnection) -> None:
             await connection.execute(seats.update().where(seats.c.hearing == hearing).values(name=None, code=None))
             await connection.execute(device_checks.delete().where(device_checks.c.hearing == hearing))
+            await self.erase_personal(connection, hearing)
 
         await self._database.write(work)
 

@@ -87,6 +87,50 @@ device_checks: Final = sa.Table(
     sa.Index("device_checks_seat", "hearing", "seat", "at"),
 )
 
+contacts: Final = sa.Table(
+    "contacts",
+    metadata,
+    sa.Column("hearing", sa.String(64), primary_key=True),
+    sa.Column("seat", sa.String(64), primary_key=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),  # sealed JSON: e-mail, telephone
+)
+
+notice_links: Final = sa.Table(
+    "notice_links",
+    metadata,
+    sa.Column("token_hash", sa.String(64), primary_key=True),
+    sa.Column("hearing", sa.String(64), nullable=False),
+    sa.Column("seat", sa.String(64), nullable=False),
+    sa.Column("notice", sa.String(64), nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Column("read_at", sa.BigInteger, nullable=False),  # 0 = not read yet
+)
+
+journals: Final = sa.Table(
+    "journals",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("hearing", sa.String(64), nullable=False),
+    sa.Column("seat", sa.String(64), nullable=False),
+    sa.Column("chain", sa.String(64), nullable=False),
+    sa.Column("n", sa.BigInteger, nullable=False),  # newest entry that was taken
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("broken", sa.Boolean, nullable=False),
+    sa.UniqueConstraint("hearing", "seat", "chain", name="journals_chain"),
+)
+
+journal_entries: Final = sa.Table(
+    "journal_entries",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("hearing", sa.String(64), nullable=False),
+    sa.Column("seat", sa.String(64), nullable=False),
+    sa.Column("chain", sa.String(64), nullable=False),
+    sa.Column("first", sa.BigInteger, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),  # sealed JSON lines: an upload as it came
+    sa.Index("journal_entries_seat", "hearing", "seat"),
+)
+
 schema_version: Final = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, nullable=False))
 
 
@@ -101,7 +145,12 @@ def _first(connection: sa.Connection) -> None:
             )
 
 
-STEPS: Final[tuple[Callable[[sa.Connection], None], ...]] = (_first,)
+def _second(connection: sa.Connection) -> None:
+    for table in (contacts, notice_links, journals, journal_entries):
+        table.create(connection)
+
+
+STEPS: Final[tuple[Callable[[sa.Connection], None], ...]] = (_first, _second)
 
 
 def migrate(connection: sa.Connection) -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 
 from courtroom.channel.framing import Decoder, encode
-from courtroom.channel.messages import VERSION, OpenRoom, Reply, ToWorker, WelcomeWorker, WorkerReady
+from courtroom.channel.messages import VERSION, OpenRoom, Reply, SpeakingChanged, ToWorker, WelcomeWorker, WorkerReady
 
 
 def main(fd: int) -> None:
@@ -26,6 +27,11 @@ def main(fd: int) -> None:
                     link.sendall(b"\x00\x00\x00\x02{]")
                 case OpenRoom(request, "silence"):
                     pass
+                case OpenRoom(request, "slow"):
+                    for _ in range(8):
+                        time.sleep(0.1)
+                        link.sendall(encode(SpeakingChanged("slow", [])))
+                    link.sendall(encode(Reply(request)))
                 case OpenRoom(request, "refuse"):
                     link.sendall(encode(Reply(request, "too_many_rooms")))
                 case OpenRoom(request):

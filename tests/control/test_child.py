@@ -75,6 +75,15 @@ async def test_sigkill_is_an_event_and_not_an_exception(watched: Watched) -> Non
     assert watched.downs == 1
 
 
+async def test_a_slow_child_that_speaks_is_waited_for_and_a_silent_one_is_not(watched: Watched) -> None:
+    pid = watched.supervisor.pid
+    ask = watched.supervisor.child.ask
+    assert (await ask(lambda number: OpenRoom(number, "slow"), 0.4, while_heard=True)).code == ""
+    assert watched.supervisor.pid == pid
+    with pytest.raises(Unavailable):
+        await ask(lambda number: OpenRoom(number, "silence"), 0.4, while_heard=True)
+
+
 async def test_a_silent_child_is_killed_and_the_asker_told(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child_module, "REPLY_TIMEOUT", 0.3)
     watched.changed.clear()

@@ -20,12 +20,15 @@ from courtroom.control.places import Places
 from courtroom.control.relay import Relay
 from courtroom.control.workers import WorkerPool
 from courtroom.errors import Unavailable
+from courtroom.hearing.commands import SetDevices
 from courtroom.hearing.ledger import Entry
 from courtroom.store.memory import MemoryLedgers
 from tests.hearing.house import NAMES, PLAINTIFF, House
 
 SILENT = {"fact": "heartbeat_silent", "clock": "court"}
 DROPPED = {"fact": "socket_dropped", "clock": "court"}
+HIDDEN = {"fact": "page_hide", "clock": "client"}
+CLEAN = {"fact": "socket_closed_clean", "clock": "court"}
 
 
 class Page:
@@ -119,10 +122,52 @@ async def test_another_page_after_a_silent_one_is_no_second_login(actor: Courtro
     assert connected(actor)
 
 
-async def test_a_socket_that_broke_is_an_interruption_at_once(actor: CourtroomActor) -> None:
+async def test_a_proxy_that_is_started_anew_interrupts_nobody(actor: CourtroomActor) -> None:
     page = await seen_and_heard(actor)
     await actor.detach(PLAINTIFF, page, [DROPPED])
-    assert await losses(actor) == [["socket_dropped"]]
+    assert connected(actor)
+    await actor.attach(PLAINTIFF, Page("c-2", "page-1"))
+    assert await losses(actor) == []
+
+
+async def test_a_socket_that_broke_is_an_interruption_when_media_is_silent_too(actor: CourtroomActor) -> None:
+    page = await seen_and_heard(actor)
+    await actor.detach(PLAINTIFF, page, [DROPPED])
+    actor._hear(TransportChanged("t-1", "silent", actor._clock.now(), "", 0, 0, 0))
+    assert await losses(actor) == [["socket_dropped", "media_silent"]]
+
+
+async def test_a_goodbye_is_an_interruption_at_once_whatever_comes_in(actor: CourtroomActor) -> None:
+    page = await seen_and_heard(actor)
+    await actor.detach(PLAINTIFF, page, [CLEAN])
+    assert await losses(actor) == [["socket_closed_clean"]]
+
+
+async def test_a_page_that_said_goodbye_is_gone_when_its_socket_drops(actor: CourtroomActor) -> None:
+    page = await seen_and_heard(actor)
+    await actor.note_evidence(PLAINTIFF, [HIDDEN])
+    assert connected(actor)
+    await actor.detach(PLAINTIFF, page, [DROPPED])
+    assert await losses(actor) == [["page_hide", "socket_dropped"]]
+    assert actor.hearing.seats[PLAINTIFF].timeline[-1].cause == "closed_page"
+
+
+async def test_a_goodbye_may_come_after_its_socket_has_dropped(actor: CourtroomActor) -> None:
+    page = await seen_and_heard(actor)
+    await actor.detach(PLAINTIFF, page, [DROPPED])
+    assert connected(actor)
+    await actor.note_evidence(PLAINTIFF, [HIDDEN])
+    assert await losses(actor) == [["socket_dropped", "page_hide"]]
+    assert not connected(actor)
+
+
+async def test_a_camera_that_works_again_explains_no_loss(actor: CourtroomActor) -> None:
+    page = await seen_and_heard(actor)
+    await actor.note_evidence(PLAINTIFF, [{"fact": "camera_lost", "at": 1, "clock": "client"}])
+    for camera in ("lost", "on"):
+        await actor.submit(SetDevices(actor=PLAINTIFF, microphone="on", camera=camera))
+    await actor.detach(PLAINTIFF, page, [CLEAN])
+    assert await losses(actor) == [["socket_closed_clean"]]
 
 
 async def test_silence_without_media_is_an_interruption_at_once(actor: CourtroomActor) -> None:

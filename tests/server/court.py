@@ -18,7 +18,8 @@ from aiohttp import web
 
 from courtroom import config
 from courtroom.config import Settings
-from courtroom.control.api import Archive, Created, HearingPlan, IssuedSeat, Session
+from courtroom.control.api import Archive, Copy, Created, HearingPlan, IssuedSeat, Session
+from courtroom.control.copies import Copies
 from courtroom.errors import Refused
 from courtroom.hearing.commands import Command, ObserveArrival, ObserveEvidence, ObserveLoss
 from courtroom.hearing.decide import decide
@@ -59,6 +60,8 @@ class Room:
         self.readers: list[str] = []
         self.archive = Archive()
         self.video: Path | None = None
+        self.work: Copies | None = None
+        self.spoken: dict[str, Any] = {"state": "none", "speakers": []}
         self.bug: type[Exception] | None = None
         event = found(plan.case, plan.policy, plan.scheduled_at, tuple(one.plan for one in plan.seats))
         self._apply("system", (event,))
@@ -149,6 +152,20 @@ class Room:
         self.readers.append(reader)
         return self.video
 
+    def copies(self) -> Sequence[Copy]:
+        return self.work.listed() if self.work is not None else ()
+
+    async def issue_copy(self, recipient: str, purpose: str, by: str) -> Copy:
+        assert self.work is not None
+        return await self.work.issue(recipient, purpose, by)
+
+    async def read_copy(self, copy: str, reader: str) -> Path:
+        assert self.work is not None
+        return await self.work.read(copy, reader)
+
+    async def speakers(self) -> dict[str, Any]:
+        return self.spoken
+
 
 class Court:
     """``control.api.Docket``."""
@@ -224,6 +241,7 @@ def templates(tmp: Path) -> Path:
         "docket.html": "{% for x in hearings %}{{ x.case.number }} {{ x.parties }} {{ x.connected }}/{{ x.required }}"
         "{% for a in x.alerts %}{{ a.text }}{% endfor %}{% endfor %}{{ health }}",
         "archive.html": "{% for x in hearings %}<p>{{ x.id }} {{ x.state }}</p>{% endfor %}",
+        "sign.html": "<p>{{ person.name }} {{ person.outcome }} {{ sheet and sheet.root_sha256 }}</p>",
         "archive_hearing.html": "<p>{{ case.number }} {{ archive.state }} {{ page.video_url }} {{ head.seq }}</p>",
         "error.html": "<h1>{{ status }} {{ code }} {{ lang }}</h1>",
     }

@@ -54,6 +54,10 @@ def test_a_host_for_everybody_tells_browsers_the_machines_addresses() -> None:
         ("turn_secret", "with a space in it"),
         ("turn_secret_file", "/none"),
         ("proxy", ("10.0.0.0/8",)), ("allow_unchecked", "perhaps"),
+        ("smtp", "mail.example"), ("smtp", "smtp://u:p@mail.example"), ("smtp", "smtp://mail.example:0"),
+        ("smtp", "http://mail.example"), ("smtp_sender", "court"), ("smtp_password_file", "/none"),
+        ("webhook_url", "gateway.example"), ("webhook_url", "http://u:p@gateway.example/"),
+        ("notice_secret", "short"), ("notice_secret_file", "/none"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_stops_the_start_with_a_sentence(name: str, value: object) -> None:
@@ -90,6 +94,23 @@ def test_relays_come_with_their_secret_from_the_environment_or_a_file(tmp_path: 
     with pytest.raises(SettingsError) as wrong:
         load({"turn_secret_file": str(file)}, {})
     assert "short" not in str(wrong.value)
+
+
+def test_a_mail_server_needs_a_sender_and_a_gateway_a_secret() -> None:
+    with pytest.raises(SettingsError, match="smtp-sender"):
+        load({"smtp": "smtp://mail.example"}, {})
+    with pytest.raises(SettingsError, match="notice-secret"):
+        load({"webhook_url": "https://gateway.example/"}, {})
+    environ = {"COURTROOM_SMTP_PASSWORD": "a-word-for-the-mail", "COURTROOM_NOTICE_SECRET": "a-very-secret-word"}
+    flags = {
+        "smtp": "STARTTLS://Mail.example", "smtp_sender": "court@court.example",
+        "webhook_url": "https://gateway.example/key-in-the-path",
+    }  # fmt: skip
+    settings = load(flags, environ)
+    assert settings.post.smtp == "starttls://mail.example:587"
+    assert (settings.post.password, settings.post.secret) == ("a-word-for-the-mail", "a-very-secret-word")
+    for word in ("a-word-for-the-mail", "a-very-secret-word", "key-in-the-path"):
+        assert word not in repr(settings)
 
 
 def test_every_setting_has_one_option_and_one_variable() -> None:

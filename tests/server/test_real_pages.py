@@ -11,8 +11,8 @@ import pytest
 
 from courtroom.config import load
 from courtroom.control.api import Archive
+from courtroom.server.archive_rows import phases
 from courtroom.server.limits import Limits
-from courtroom.server.rows import phases
 from tests.server.conftest import make
 from tests.server.court import STAFF_TOKEN, serving, settings
 from tests.server.test_pages import cookie, joined

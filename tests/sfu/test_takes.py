@@ -120,11 +120,13 @@ def test_unanswered_batches_go_out_again_after_a_reconnect() -> None:
         spool.take("take").packet(1, i, b"packet")
         spool.cut((i + 1) * takes.CUT_US)
     assert [batch.number for batch in batches(spool)] == [1, 2, 3, 4, 5]
+    spool.answered(1)
     spool.answered(2)
     assert batches(spool) == []
     spool.reconnected()
     assert [batch.number for batch in batches(spool)] == [3, 4, 5]
-    spool.answered(5)
+    for number in (3, 4, 5):
+        spool.answered(number)
     spool.reconnected()
     assert batches(spool) == []
     assert spool.lag(10_000_000) == 0
@@ -136,6 +138,18 @@ def test_answer_for_what_was_never_sent_is_ignored() -> None:
     spool.cut(takes.CUT_US)
     spool.answered(99)
     assert len(batches(spool)) == 1
+
+
+def test_an_answer_is_for_its_own_batch_alone() -> None:
+    spool = Spool("worker")
+    for name, now in (("not open yet", takes.CUT_US), ("open", 2 * takes.CUT_US)):
+        spool.take(name).packet(1, now, b"packet")
+        spool.cut(now)
+    assert len(batches(spool)) == 2
+    spool.answered(2)
+    assert spool.lag(3 * takes.CUT_US) > 0
+    spool.reconnected()
+    assert [batch.take for batch in batches(spool)] == ["not open yet"]
 
 
 def test_writer_that_stays_away_costs_bounded_memory_and_a_note_in_the_take() -> None:
@@ -154,3 +168,9 @@ def test_writer_that_stays_away_costs_bounded_memory_and_a_note_in_the_take() ->
     notes = [record for record in records(found) if isinstance(record, Note)]
     assert notes
     assert all(note.body["kind"] == "capture_overflow" for note in notes)
+    missing = set(range(takes.CUT_US, now + 1, takes.CUT_US)) - {
+        record.at for record in records(found) if isinstance(record, Packet)
+    }
+    for note in notes:
+        begin, end = int(str(note.body["from_at"])), int(str(note.body["to_at"]))
+        assert set(range(begin + takes.CUT_US, end + 1, takes.CUT_US)) <= missing, "the note says where the hole is"

@@ -14,7 +14,7 @@ import pytest
 from courtroom.errors import Unavailable
 from courtroom.hearing.events import HandRaised
 from courtroom.hearing.ledger import FIRST, Entry, SignedHead, entry_for
-from courtroom.store.ports import Ledgers, Registry, SeatKey, SeatRecord
+from courtroom.store.ports import Contact, JournalTip, Ledgers, NoticeLink, Registry, SeatKey, SeatRecord
 
 
 def chain(hearing: str, count: int, after: Entry | None = None, seat: str = "s-1") -> list[Entry]:
@@ -210,11 +210,48 @@ class RegistryContract:
         assert await registry.checks("h-1", "s-1") == [(5, '{"udp":true}'), (9, '{"udp":false}')]
         assert await registry.checks("h-1", "s-2") == []
 
+    async def test_contacts_are_of_one_seat_and_may_be_corrected(self, registry: Registry) -> None:
+        assert await registry.contact("h-1", "s-1") == Contact()
+        await registry.add_contacts("h-1", {"s-1": Contact("a@example.com", "+861"), "s-2": Contact(phone="110")})
+        await registry.add_contacts("h-1", {"s-1": Contact("b@example.com")})
+        assert await registry.contact("h-1", "s-1") == Contact("b@example.com", "")
+        assert await registry.contact("h-1", "s-2") == Contact("", "110")
+        assert await registry.contact("h-2", "s-1") == Contact()
+        await registry.add_contacts("h-1", {})
+
+    async def test_a_notices_link_is_read_once_and_runs_out(self, registry: Registry) -> None:
+        link = NoticeLink("h-1", "s-1", "41", 0)
+        await registry.add_notice_link("a" * 64, link, 100)
+        assert await registry.notice_link("a" * 64, 50) == link
+        assert await registry.read_notice("a" * 64, 60)
+        assert not await registry.read_notice("a" * 64, 61)
+        assert await registry.notice_link("a" * 64, 99) == replace(link, read_at=60)
+        assert await registry.notice_link("a" * 64, 100) is None
+        assert await registry.notice_link("b" * 64, 50) is None
+        assert not await registry.read_notice("b" * 64, 50)
+
+    async def test_journals_are_kept_as_they_came_with_their_tips(self, registry: Registry) -> None:
+        one, two = JournalTip("c1", 2, "a" * 64, broken=False), JournalTip("c2", 1, "b" * 64, broken=False)
+        await registry.add_journal("h-1", "s-1", one, 1, "1\n2\n")
+        await registry.add_journal("h-1", "s-1", two, 1, "x\n")
+        await registry.add_journal("h-1", "s-1", replace(one, n=3, hash="c" * 64, broken=True), 3, "")
+        assert await registry.journal("h-1", "s-1") == [("c1", "1\n2\n"), ("c2", "x\n")]
+        assert await registry.journal_tips("h-1", "s-1") == [replace(one, n=3, hash="c" * 64, broken=True), two]
+        assert await registry.journal("h-1", "s-2") == []
+        assert await registry.journal_tips("h-2", "s-1") == []
+
     async def test_erasing_takes_the_person_and_leaves_the_seat(self, registry: Registry) -> None:
         await registry.add_seats([seat(1), seat(2, hearing="h-2")])
+        await registry.add_contacts("h-1", {"s-1": Contact("a@example.com")})
+        await registry.add_notice_link("a" * 64, NoticeLink("h-1", "s-1", "41", 0), 100)
+        await registry.add_journal("h-1", "s-1", JournalTip("c1", 1, "a" * 64, broken=False), 1, "1\n")
         await registry.add_check("h-1", "s-1", 5, "{}")
         await registry.erase("h-1")
         (left,) = await registry.seats("h-1")
         assert (left.seat, left.name, left.code) == ("s-1", "", "")
         assert await registry.checks("h-1", "s-1") == []
+        assert await registry.contact("h-1", "s-1") == Contact()
+        assert await registry.notice_link("a" * 64, 50) is None
+        assert await registry.journal("h-1", "s-1") == []
+        assert await registry.journal_tips("h-1", "s-1") == []
         assert await registry.seats("h-2") == [seat(2, hearing="h-2")]
