@@ -1,55 +1,52 @@
 """Makes the programme: one H.264 + AAC picture of the whole hearing, out of a capture, a ledger and the names.
 
 Rules
-* The picture is 1280 × 720 at 25 a second, the sound 48 kHz mono; both lie on the court clock of ``recorder.timeline``.
-* Work goes in chunks of 60 s, each an own pair of files that appears under its name only when it is whole. A job that
-  was killed begins with the first chunk that is missing; the same inputs make the same fingerprint, other inputs clear
-  the chunks away.
-* ``out`` appears last, by rename. If it is there with the same fingerprint, nothing is done.
+* The picture is 1280 × 720 or 1920 × 1080 at 25 a second, the sound 48 kHz mono; both lie on the court clock of
+  ``recorder.timeline``.
+* Work goes in chunks of ``CHUNK_FRAMES``, a process a core; each is a pair of files that appears under its name only
+  when it is whole. A job that was killed goes on with the chunks that are missing; the same inputs make the same
+  fingerprint, other inputs clear the chunks away.
+* ``out`` appears last, by rename. If it is there with the same fingerprint, nothing is done. Two jobs for one ``out``
+  never run at a time: the second waits.
 * The process makes itself nice; a crash here touches no hearing and no evidence.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import math
 import os
 import re
+import shutil
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
-import av
-import numpy as np
-import numpy.typing as npt
-
-from courtroom.catalogue import Language
+from courtroom.catalogue import LANGUAGES, Language
+from courtroom.errors import BadMessage
 from courtroom.hearing.ledger import Entry
 from recorder import VERSION
 from recorder.clockmap import court_times
-from recorder.feeds import FRESH_US, STALE_US, Camera, VideoFeed
-from recorder.index import Capture, Payloads, read_capture
-from recorder.ledgerfile import read_ledger, read_people
-from recorder.picture.canvas import Planes
-from recorder.picture.colours import FPS, HEIGHT, WIDTH
-from recorder.picture.fonts import find_fonts
-from recorder.picture.frame import STAGE, FrameRenderer, exhibit_area
-from recorder.picture.scene import Scene, TileState
-from recorder.scenes import FRESH, STALE, SceneMaker, Sights
-from recorder.timeline import FRAME_US, Recording, States, recording_of
-from recorder.voices import RATE, Mixer, Voice
+from recorder.crew import Crew, serve
+from recorder.index import Capture, Ints, Payloads, read_capture
+from recorder.indexfile import load_index, save_index
+from recorder.join import Sound, join
+from recorder.ledgerfile import read_ledger, read_people, small_json
+from recorder.picture.colours import FPS
+from recorder.picture.screen import SCREENS
+from recorder.studio import SAMPLES, Look, Studio
+from recorder.timeline import Recording, recording_of
 
-CHUNK_FRAMES: Final = 60 * FPS
+CHUNK_FRAMES: Final = 30 * FPS
 NICENESS: Final = 10
-CRF: Final = "23"
-AAC_BITS: Final = 96_000
-_CHUNK: Final = re.compile(r"chunk-[0-9]{5}\.(mp4|pcm)(\.tmp)?")
-_SAMPLES: Final = RATE // FPS
+MAX_WORKERS: Final = 64
+_FORMAT: Final = 2  # of chunks and index; another number clears those of before away
+_CHUNK: Final = re.compile(r"chunk-[0-9]{5}\.(mp4|pcm)(\.([0-9]+\.)?tmp)?|(sound|programme)\.tmp")
 
 Progress = Callable[[int, int | None], None]
 """Called with percent done and seconds left (``None`` while unknown)."""
@@ -57,6 +54,8 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Order:
+    """``workers``: processes, 0 for one a core; ``threads``: of the encoder in each."""
+
     capture: Path
     ledger: Path
     people: Path
@@ -64,64 +63,148 @@ class Order:
     font: Path | None = None
     lang: Language = "zh"
     threads: int = 1
+    size: str = "720p"
+    workers: int = 0
 
     @property
     def work(self) -> Path:
         return self.out.with_name(self.out.name + ".work")
 
+    @property
+    def look(self) -> Look:
+        return Look(self.lang, self.size, self.font, self.threads)
+
 
 def compose(order: Order, progress: Progress) -> Recording:
-    """Make ``order.out``; what is known about its time. ``BadMessage`` for inputs that are not what they should be."""
-    entries = read_ledger(order.ledger)
-    capture = read_capture(order.capture)
-    recording = recording_of(entries, capture)
-    mark = _fingerprint(order, capture)
-    done = order.work / "done"
+    """Make ``order.out``; what is known about its time. ``BadMessage`` for inputs that are not what they should be,
+    ``Unavailable`` when a chunk cannot be made."""
+    order.work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(order.work):
+        return _compose(order, progress)
+
+
+def _compose(order: Order, progress: Progress) -> Recording:
+    entries, mark, done = read_ledger(order.ledger), _fingerprint(order), order.work / "done"
     if order.out.is_file() and done.is_file() and done.read_text("ascii") == mark:
         progress(100, 0)
-        return recording
+        return recording_of(entries, read_capture(order.capture))
     _prepare(order.work, mark)
-    with Payloads([segment.path for segment in capture.segments]) as payloads:
-        studio = Studio(order, entries, capture, recording, payloads)
-        chunks = max(1, math.ceil(recording.frames / CHUNK_FRAMES))
-        eta = _Eta(progress, recording.frames)
-        for number in range(chunks):
-            frames = range(number * CHUNK_FRAMES, min((number + 1) * CHUNK_FRAMES, recording.frames))
-            picture, sound = order.work / f"chunk-{number:05d}.mp4", order.work / f"chunk-{number:05d}.pcm"
-            if picture.is_file() and sound.is_file():
-                eta.skip(len(frames))
-                continue
-            studio.chunk(frames, picture, sound, eta.step)
-    _join(order.work, chunks, order.out, recording.frames)
+    capture, court = _indexed(order)
+    recording = recording_of(entries, capture)
+    chunks = _chunks(recording, CHUNK_FRAMES)
+    eta = _Eta(progress, recording.frames)
+    sound = _SoundJob(order.work, len(chunks))
+    missing = [number for number in range(len(chunks)) if not _is_whole(order.work, number)]
+    eta.skip(recording.frames - sum(len(chunks[number]) for number in missing))
+    crew = min(order.workers or _cores(), len(missing))
+    if crew > 1:
+        _write_task(order, CHUNK_FRAMES)
+        Crew(order.work, crew, eta.step, sound.finished).render(missing)
+    else:
+        with Payloads([segment.path for segment in capture.segments]) as payloads:
+            studio = Studio(order.look, entries, read_people(order.people), capture, court, recording, payloads)
+            for number in missing:
+                studio.chunk(chunks[number], *_files(order.work, number), lambda: eta.step(1))
+                sound.finished(number)
+    sound.close(recording.frames)
+    pictures = [(_files(order.work, number)[0], len(frames)) for number, frames in enumerate(chunks)]
+    join(pictures, sound.path, order.out, order.work / "programme.tmp")
     done.write_text(mark, "ascii")
     _clear(order.work)
     progress(100, 0)
     return recording
 
 
-def _fingerprint(order: Order, capture: Capture) -> str:
-    digest = hashlib.sha256(f"{VERSION} {order.lang} {order.font}".encode())
+@contextlib.contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """One job for a work folder at a time; the system ends the lock with the process."""
+    fd = os.open(work / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _cores() -> int:
+    return min(MAX_WORKERS, len(os.sched_getaffinity(0)))
+
+
+def _chunks(recording: Recording, length: int) -> list[range]:
+    frames = recording.frames
+    return [range(begin, min(begin + length, frames)) for begin in range(0, frames, length)] or [range(0)]
+
+
+def _files(work: Path, number: int) -> tuple[Path, Path]:
+    return work / f"chunk-{number:05d}.mp4", work / f"chunk-{number:05d}.pcm"
+
+
+def _is_whole(work: Path, number: int) -> bool:
+    return all(path.is_file() for path in _files(work, number))
+
+
+def _indexed(order: Order) -> tuple[Capture, Sequence[Ints]]:
+    """The capture's index, from the work folder where a job of before left one."""
+    folder = order.work / "index"
+    try:
+        found = load_index(folder)
+    except BadMessage:
+        found = None
+    if found is None:
+        capture = read_capture(order.capture)
+        court = court_times(capture.runs)
+        save_index(folder, capture, court)
+        found = load_index(folder)
+    assert found is not None
+    return found
+
+
+def _fingerprint(order: Order) -> str:
+    digest = hashlib.sha256(f"{VERSION} {_FORMAT} {CHUNK_FRAMES} {order.lang} {order.font} {order.size}".encode())
     for path in (order.ledger, order.people):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    for segment in capture.segments:
-        stat = segment.path.stat()
-        digest.update(f"{segment.path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    for entry in sorted(os.scandir(order.capture), key=lambda entry: entry.name):
+        stat = entry.stat(follow_symlinks=False)
+        digest.update(f"{entry.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
 def _prepare(work: Path, mark: str) -> None:
-    work.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = work / "inputs"
     if not key.is_file() or key.read_text("ascii") != mark:
         _clear(work)
-        key.write_text(mark, "ascii")
+        partial = work / "programme.tmp"
+        partial.write_text(mark, "ascii")
+        os.replace(partial, key)
 
 
 def _clear(work: Path) -> None:
     """Removes our own intermediate files and nothing else."""
+    shutil.rmtree(work / "index", ignore_errors=True)
     for path in work.iterdir():
         if _CHUNK.fullmatch(path.name):
             path.unlink()
+
+
+class _SoundJob:
+    """Encodes the sound of chunks in their order as soon as they are there."""
+
+    def __init__(self, work: Path, chunks: int) -> None:
+        self.path = work / "sound.tmp"
+        self._work = work
+        self._chunks = chunks
+        self._next = 0
+        self._sound = Sound(self.path)
+
+    def finished(self, _number: int) -> None:
+        while self._next < self._chunks and _is_whole(self._work, self._next):
+            self._sound.take(_files(self._work, self._next)[1])
+            self._next += 1
+
+    def close(self, frames: int) -> None:
+        self.finished(-1)
+        self._sound.close()
+        assert self._sound.samples == frames * SAMPLES
 
 
 class _Eta:
@@ -136,12 +219,12 @@ class _Eta:
     def skip(self, frames: int) -> None:
         self._skipped += frames
 
-    def step(self) -> None:
-        self._made += 1
+    def step(self, frames: int) -> None:
+        self._made = max(0, self._made + frames)
         now = time.monotonic()
-        if now - self._told >= 1:
+        if self._made and now - self._told >= 1:
             self._told = now
-            left = self._frames - self._skipped - self._made
+            left = max(0, self._frames - self._skipped - self._made)
             rate = (now - self._began) / self._made
             eta = (
                 math.ceil(rate * left) if self._made > 2 * FPS else None
@@ -149,166 +232,43 @@ class _Eta:
             self._progress(min(99, (self._skipped + self._made) * 100 // self._frames), eta)
 
 
-class Studio:
-    """Cameras, microphones and the pen: renders any stretch of the programme."""
-
-    def __init__(
-        self, order: Order, entries: Sequence[Entry], capture: Capture, recording: Recording, payloads: Payloads
-    ) -> None:
-        self._threads = order.threads
-        self._recording = recording
-        self._states = States(entries)
-        self._scenes = SceneMaker(self._states, recording, read_people(order.people), order.lang)
-        self._renderer = FrameRenderer(find_fonts(order.font))
-        feeds: dict[tuple[str, str], list[VideoFeed]] = defaultdict(list)
-        voices: list[Voice] = []
-        for run, court in zip(capture.runs, court_times(capture.runs), strict=True):
-            if run.track.codec == "opus":
-                voices.append(Voice(run, court, payloads))
-            elif run.track.codec in ("vp8", "h264"):
-                feeds[run.label, run.track.kind].append(VideoFeed(run, court, payloads))
-        self._cameras = {label: Camera(list_) for (label, kind), list_ in feeds.items() if kind == "camera"}
-        self._screens = {label: Camera(list_) for (label, kind), list_ in feeds.items() if kind == "screen"}
-        self._mixer = Mixer(voices)
-
-    def chunk(self, frames: range, picture: Path, sound: Path, step: Callable[[], None]) -> None:
-        """Render ``frames`` of the programme into two files."""
-        sound_tmp, picture_tmp = sound.with_name(sound.name + ".tmp"), picture.with_name(picture.name + ".tmp")
-        pcm: list[npt.NDArray[np.int16]] = []
-        with av.open(str(picture_tmp), "w", format="mp4") as container:
-            stream = _video_stream(container, self._threads)
-            for stretch in self._stretches(frames):
-                pcm.append(self._heard(stretch))
-                for frame in stretch:
-                    image = av.VideoFrame.from_ndarray(self.frame(frame), format="yuv420p")
-                    image.pts = frame - frames.start
-                    container.mux(stream.encode(image))
-                    step()
-            container.mux(stream.encode(None))
-        sound_tmp.write_bytes(np.concatenate(pcm).tobytes())
-        os.replace(sound_tmp, sound)
-        os.replace(picture_tmp, picture)
-
-    def _stretches(self, frames: range) -> list[range]:
-        """The chunk cut where parts change, so that sound never runs over a jump of the clock."""
-        pieces: list[range] = []
-        at = frames.start
-        while at < frames.stop:
-            part = self._recording.part_of(at)
-            stop = min(frames.stop, part.first + part.frames)
-            pieces.append(range(at, stop))
-            at = stop
-        return pieces
-
-    def _heard(self, stretch: range) -> npt.NDArray[np.int16]:
-        """Exactly as many samples as the stretch has pictures; who speaks in it is known afterwards."""
-        size = len(stretch) * _SAMPLES
-        if self._recording.part_of(stretch.start).kind == "plate":
-            return np.zeros(size, dtype=np.int16)
-        start = self._recording.court_of(stretch.start)
-        mixed = self._mixer.render(start, start + len(stretch) * FRAME_US)
-        return np.pad(mixed, (0, max(0, size - len(mixed))))[:size]
-
-    def frame(self, number: int) -> npt.NDArray[np.uint8]:
-        """One picture of the programme."""
-        part = self._recording.part_of(number)
-        at = self._recording.court_of(number)
-        if part.gap is not None:
-            return self._renderer.frame(self._scenes.notice(at, part.gap), at, {})
-        scene = self._scenes.live(at, self._sights(at))
-        return self._renderer.frame(scene, at, self._pictures(scene, at))
-
-    def _sights(self, at: int) -> Sights:
-        pictures = []
-        for seat in self._scenes.seats_at(at):
-            camera = self._cameras.get(seat.id)
-            age = camera.age(at) if camera else None
-            if age is not None and age <= STALE_US:
-                pictures.append((seat.id, FRESH if age <= FRESH_US else STALE))
-        return Sights(tuple(pictures), self._mixer.speaking(at))
-
-    def _pictures(self, scene: Scene, at: int) -> dict[str, Planes]:
-        live = {view.seat for view in scene.tiles if view.state is TileState.LIVE}
-        found: dict[str, Planes] = {}
-        for cell in scene.layout.cells:
-            camera = self._cameras.get(cell.seat)
-            if cell.seat in live and camera and (planes := camera.picture(at, cell.picture)) is not None:
-                found[cell.seat] = planes
-        if scene.exhibit:
-            screen = self._screens.get(self._states.at(at).presenting)
-            age = screen.age(at) if screen else None
-            if screen and age is not None and age <= 10 * STALE_US:  # a still page sends next to nothing
-                planes = screen.picture(at, exhibit_area(scene.layout.stage), whole=True)
-                if planes is not None:
-                    found[STAGE] = planes
-        return found
+# --- in a process of the crew -------------------------------------------------------------------------------------
 
 
-def _video_stream(container: Any, threads: int) -> Any:
-    stream = container.add_stream("libx264", rate=FPS)
-    stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-    context = stream.codec_context
-    context.time_base = Fraction(1, FPS)
-    context.thread_count = threads
-    context.colorspace, context.color_primaries, context.color_trc, context.color_range = 6, 6, 6, 1  # BT.601, limited
-    stream.options = {"preset": "veryfast", "crf": CRF, "g": str(2 * FPS)}
-    return stream
+def _write_task(order: Order, length: int) -> None:
+    task = {
+        "ledger": str(order.ledger), "people": str(order.people), "lang": order.lang, "size": order.size,
+        "font": str(order.font) if order.font else None, "threads": order.threads, "chunk_frames": length,
+    }  # fmt: skip
+    (order.work / "task.json").write_text(json.dumps(task, ensure_ascii=False), encoding="utf-8")
 
 
-def _join(work: Path, chunks: int, out: Path, frames: int) -> None:
-    """Chunks → one file with the index in front; sound is encoded here in one go, so that no chunk edge is heard."""
-    partial = work / "programme.tmp"
-    with av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        with av.open(str(work / "chunk-00000.mp4")) as first:
-            video = container.add_stream_from_template(first.streams.video[0])
-        audio: Any = container.add_stream("aac", rate=RATE)
-        audio.layout, audio.format, audio.bit_rate = "mono", "fltp", AAC_BITS
-        sound = _sound_packets(work, chunks, audio, frames)
-        waiting = next(sound, None)
-        for number in range(chunks):
-            with av.open(str(work / f"chunk-{number:05d}.mp4")) as source:
-                base = source.streams.video[0].time_base or Fraction(1, FPS)
-                offset = number * CHUNK_FRAMES * int(1 / (FPS * base))
-                for packet in source.demux(video=0):
-                    if packet.dts is None or packet.pts is None:
-                        continue
-                    packet.dts, packet.pts = packet.dts + offset, packet.pts + offset
-                    while waiting is not None and waiting.dts * waiting.time_base <= packet.dts * packet.time_base:
-                        container.mux(waiting)
-                        waiting = next(sound, None)
-                    packet.stream = video
-                    container.mux(packet)
-        while waiting is not None:
-            container.mux(waiting)
-            waiting = next(sound, None)
-    fd = os.open(partial, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.replace(partial, out)
-
-
-def _sound_packets(work: Path, chunks: int, audio: Any, frames: int) -> Iterator[Any]:
-    sent = 0
-    for number in range(chunks):
-        pcm = np.frombuffer((work / f"chunk-{number:05d}.pcm").read_bytes(), dtype=np.int16)
-        for begin in range(0, len(pcm), RATE):
-            piece = pcm[begin : begin + RATE].astype(np.float32) / 32768
-            frame = av.AudioFrame.from_ndarray(piece.reshape(1, -1), format="fltp", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = RATE, sent, Fraction(1, RATE)
-            sent += len(piece)
-            yield from audio.encode(frame)
-    assert sent == frames * _SAMPLES
-    yield from audio.encode(None)
+def work_on(work: Path, lines: Iterator[str], out: Any) -> None:
+    """Render the chunks of ``work`` whose numbers are read from ``lines``; ``BadMessage`` for a folder that is not a
+    composer's."""
+    found = load_index(work / "index")
+    if found is None:
+        raise BadMessage("index_damaged")
+    task = small_json(work / "task.json")
+    if not isinstance(task, dict):
+        raise BadMessage("index_damaged")
+    capture, court = found
+    entries: list[Entry] = read_ledger(Path(task["ledger"]))
+    recording = recording_of(entries, capture)
+    chunks = _chunks(recording, int(task["chunk_frames"]))
+    if task["lang"] not in LANGUAGES or task["size"] not in SCREENS:
+        raise BadMessage("index_damaged")
+    font = Path(task["font"]) if task["font"] else None
+    look = Look(cast(Language, task["lang"]), task["size"], font, int(task["threads"]))
+    with Payloads([segment.path for segment in capture.segments]) as payloads:
+        studio = Studio(look, entries, read_people(Path(task["people"])), capture, court, recording, payloads)
+        serve(lambda number, step: studio.chunk(chunks[number], *_files(work, number), step), lines, out)
 
 
 def be_nice() -> None:
     """Below everything that a hearing needs; where the system refuses, at its own pace."""
-    try:
-        os.nice(NICENESS)
-    except OSError:  # already as nice as the limits allow
-        return
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def progress_line(stage: str, percent: int, eta_s: int | None) -> str:

@@ -3,7 +3,9 @@
 Rules
 * Only whole frames are decoded. After a loss the feed waits for a key frame, at most ``PATIENCE_US``: a picture that
   has gone still is honest, one smeared over a gap is not.
-* Looking ahead skips to the newest key frame that is not later than the moment; a feed nobody looks at costs nothing.
+* Nothing is known of a camera before its first key frame: what comes earlier cannot be decoded by anybody.
+* Looking ahead skips to the newest key frame that is not later than the moment; a feed nobody looks at costs nothing
+  and holds nothing.
 * A picture is cut to its place only where that loses less than ``MAX_LOSS`` of it; otherwise it is shown whole.
 """
 
@@ -38,7 +40,11 @@ class VideoFeed:
     def __init__(self, run: Run, court: Ints, payloads: Payloads) -> None:
         self._run = run
         self._payloads = payloads
-        self._first, self._last = whole_frames(run)
+        first, last = whole_frames(run)
+        begin = int(np.argmax((run.flags[first] & KEY) > 0)) if len(first) else 0
+        if len(first) and not run.flags[first[begin]] & KEY:
+            begin = len(first)
+        self._first, self._last = first[begin:], last[begin:]
         self._when = np.maximum.accumulate(court[self._first]) if len(self._first) else np.zeros(0, dtype=np.int64)
         self._key = (run.flags[self._first] & KEY) > 0
         follows = np.zeros(len(self._first), dtype=np.bool_)
@@ -53,13 +59,16 @@ class VideoFeed:
         self._broken = True
         self._scaler = VideoReformatter()
         self._scaled: tuple[int, Rect, Planes] | None = None
+        self._asked: tuple[int, int] = (-1, -1)
 
     @property
     def layer(self) -> str:
         return self._run.track.layer
 
     def position(self, at: int) -> int:
-        return int(np.searchsorted(self._when, at + _HALF_FRAME_US, side="right")) - 1
+        if self._asked[0] != at:
+            self._asked = at, int(np.searchsorted(self._when, at + _HALF_FRAME_US, side="right")) - 1
+        return self._asked[1]
 
     def age(self, at: int) -> int | None:
         """µs since the newest whole frame; ``None`` before the first."""
@@ -78,13 +87,18 @@ class VideoFeed:
             self._scaled = (self._decoded, area, self._fit(self._shown, area, whole))
         return self._scaled[2]
 
+    def rest(self) -> None:
+        """Give back what decoding needs; looked at again, the feed begins at a key frame."""
+        if self._decoder is not None:
+            self._decoder, self._decoded, self._shown, self._broken, self._scaled = None, -1, None, True, None
+
     def _advance(self, target: int) -> None:
         if target < self._decoded:  # looked at again from earlier: begin anew
-            self._decoder, self._decoded, self._shown, self._broken = None, -1, None, True
+            self.rest()
         begin = self._decoded + 1
-        before = self._keys[: np.searchsorted(self._keys, target, side="right")]
-        if len(before) and int(before[-1]) > begin:
-            begin = int(before[-1])
+        if target > begin:
+            before = int(np.searchsorted(self._keys, target, side="right")) - 1
+            begin = max(begin, int(self._keys[before])) if before >= 0 else begin
         for position in range(begin, target + 1):
             self._decode(position, fresh=position != self._decoded + 1)
             self._decoded = position
@@ -112,9 +126,9 @@ class VideoFeed:
 
     def _frame(self, position: int) -> bytes:
         run = self._run
-        packets = range(int(self._first[position]), int(self._last[position]) + 1)
-        parts = [self._payloads.read(int(run.file[p]), int(run.offset[p]), int(run.size[p])) for p in packets]
-        return join(run.track.codec, parts)
+        here = slice(int(self._first[position]), int(self._last[position]) + 1)
+        places = zip(run.file[here].tolist(), run.offset[here].tolist(), run.size[here].tolist(), strict=True)
+        return join(run.track.codec, [self._payloads.read(*place) for place in places])
 
     def _fit(self, frame: VideoFrame, area: Rect, whole: bool) -> Planes:
         width, height = frame.width, frame.height
@@ -156,13 +170,21 @@ class Camera:
         ages = [age for feed in self._feeds if (age := feed.age(at)) is not None]
         return min(ages, default=None)
 
-    def picture(self, at: int, area: Rect, whole: bool = False) -> Planes | None:
+    def picture(self, at: int, area: Rect, whole: bool = False, stale_us: int = STALE_US) -> Planes | None:
         """From the largest layer that is alive; the small layer is enough for a small place."""
         order = ("l", "h") if area.width <= 180 else ("h", "l")
         rank = {"": 2, order[0]: 3, order[1]: 1}
-        aged = [(age, feed) for feed in self._feeds if (age := feed.age(at)) is not None and age <= STALE_US]
+        aged = [(age, feed) for feed in self._feeds if (age := feed.age(at)) is not None and age <= stale_us]
         aged.sort(key=lambda item: (item[0] > FRESH_US, -rank.get(item[1].layer, 0), item[0]))
+        shown = None
         for _, feed in aged:
-            if (picture := feed.picture(at, area, whole)) is not None:
-                return picture
-        return None
+            if shown is None:
+                shown = feed.picture(at, area, whole)
+            else:
+                feed.rest()
+        if len(aged) < len(self._feeds):
+            alive = {id(feed) for _, feed in aged}
+            for feed in self._feeds:
+                if id(feed) not in alive:
+                    feed.rest()
+        return shown

@@ -7,12 +7,14 @@ Bounded: lines by ``ledger.MAX_LINE``, entries by ``MAX_ENTRIES``, people by ``M
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
 from courtroom.errors import BadMessage
 from courtroom.hearing.ledger import MAX_LINE, Entry, SignedHead, canonical, from_line
+from recorder.examined import Anchors
 
 MAX_ENTRIES: Final = 2_000_000
 MAX_PEOPLE: Final = 10_000
@@ -58,6 +60,16 @@ def read_people(path: Path) -> dict[str, str]:
             raise BadMessage("people", {"file": path.name})
         people[seat] = "".join(c for c in name if c.isprintable())[:MAX_NAME]
     return people
+
+
+def anchors_of(key: str, trust: Path | None, authorities: Sequence[Path], ledger: Path | None) -> Anchors:
+    """What a verifier was given from elsewhere; ``BadMessage`` and ``OSError`` when it cannot be read."""
+    return Anchors(
+        key.lower(),
+        small_json(trust) if trust is not None else None,
+        tuple(path.read_bytes()[:MAX_SMALL] for path in authorities),
+        tuple(read_ledger(ledger)) if ledger is not None else (),
+    )
 
 
 def read_head(path: Path) -> SignedHead:

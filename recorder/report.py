@@ -8,7 +8,7 @@ from rich.text import Text
 
 from courtroom import catalogue
 from courtroom.catalogue import Language
-from recorder.verify import Report
+from recorder.findings import Report
 
 
 def show(report: Report, lang: Language, console: Console | None = None) -> None:
@@ -18,7 +18,7 @@ def show(report: Report, lang: Language, console: Console | None = None) -> None
     table.add_column(catalogue.text("verify.column.file", lang), overflow="fold")
     table.add_column(catalogue.text("verify.column.finding", lang), overflow="fold")
     for check in report.checks:
-        sign = Text("✓", "green") if check.ok else Text("✗", "bold red")
+        sign = {"ok": Text("✓", "green"), "note": Text("·", "yellow"), "fail": Text("✗", "bold red")}[check.level]
         table.add_row(sign, Text(check.file), Text(check.text(lang)))
     console.print(table)
     seal = report.seal

@@ -25,6 +25,8 @@ from recorder.timeline import Gap, Recording, States
 FRESH: Final = 0  # a picture within the last second
 STALE: Final = 1  # within the last five
 NONE: Final = 2
+AWAITED: Final = 3  # none yet since there could be one
+PATIENCE_US: Final = 10_000_000  # after that a picture that never came is missing, not on its way
 MAX_SCENES: Final = 4096
 
 _AWAY: Final = {
@@ -85,6 +87,13 @@ class SceneMaker:
                 self._made.clear()
             self._made[key] = self._scene(settle(self._states.at(at), at), at, sights, None, in_gap=gap is not None)
         return self._made[key]
+
+    def awaited(self, seat: Seat, at: int, newest: int | None) -> bool:
+        """Whether the first picture of a seat is still on its way. ``newest``: when its last one was made."""
+        spell = seat.timeline[-1] if seat.timeline else None
+        since = max([self._recording.start, *(gap.end for gap in self._recording.gaps if gap.end <= at)])
+        since = max(since, spell.since) if spell else since
+        return at - since < PATIENCE_US and (newest is None or newest < since)
 
     def _scene(self, hearing: Hearing, at: int, sights: Sights, notice: Notice | None, in_gap: bool = False) -> Scene:
         seats = [seat for seat in hearing.seats.values() if _has_place(seat)]
@@ -183,6 +192,8 @@ class SceneMaker:
             return TileState.CAMERA_OFF, self._say(f"state.{key}"), ""
         if picture == STALE:
             return TileState.LIVE, "", self._say("flag.unstable")
+        if _in_court(seat) and picture == AWAITED:
+            return TileState.AWAITED, self._say("state.awaited"), ""
         if _in_court(seat):
             return TileState.FROZEN, self._say("state.frozen"), ""
         return self._gone(spell)
@@ -202,7 +213,7 @@ class SceneMaker:
             return self._say("muted_by_court")
         if speaking:
             return self._say("speaking")
-        if state in (TileState.LIVE, TileState.CAMERA_OFF) and seat.microphone is Device.OFF:
+        if state in (TileState.LIVE, TileState.CAMERA_OFF, TileState.AWAITED) and seat.microphone is Device.OFF:
             return self._say("muted_by_self")
         return ""
 

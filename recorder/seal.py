@@ -18,15 +18,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import av
+import numpy as np
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from courtroom.errors import BadMessage
+from courtroom.hearing.holds import retention_of
 from courtroom.hearing.ledger import Entry, canonical
-from courtroom.sfu.capture import Chain, End, Header, Note, Packet, SenderReport, read
 from recorder import VERSION
 from recorder.picture.colours import FPS, HEIGHT, WIDTH
+from recorder.scan import moments
 from recorder.timeline import FRAME_US, Recording, phases_of, recording_log
 
 PREFIX: Final = b"courtroom archive manifest 1\n"
@@ -77,22 +79,13 @@ def merkle_root(leaves: Sequence[bytes], algorithm: str = "sha256") -> str:
 def segment_spans(path: Path) -> list[Span]:
     """A segment's bytes by second; records stand in order of arrival, so a second is one range. Covers every byte."""
     data = path.read_bytes()
-    spans: list[Span] = []
-    second, start = HEAD, 0
-    for offset, record in read(data):
-        match record:
-            case Header(opened_at=at) | Packet(at=at) | SenderReport(at=at) | Note(at=at) | Chain(at=at) | End(at=at):
-                now = at // 1_000_000
-            case _:
-                now = second
-        if now > second:
-            if offset > start and second != HEAD:
-                spans.append((second, start, offset))
-                start = offset
-            second = now
-    if len(data) > start:
-        spans.append((second, start, len(data)))
-    return spans
+    offsets, seconds = moments(data)
+    steps = np.flatnonzero(np.diff(seconds)) + 1
+    cuts = [(int(seconds[step]), int(offsets[step])) for step in steps if seconds[step - 1] != HEAD]
+    first = next((int(second) for second in seconds if second != HEAD), HEAD)
+    begins = [(first, 0), *cuts]
+    ends = [*(offset for _, offset in cuts), len(data)]
+    return [(second, start, end) for (second, start), end in zip(begins, ends, strict=True) if end > start]
 
 
 def programme_spans(path: Path, recording: Recording) -> list[Span]:
@@ -162,7 +155,7 @@ def manifest_of(sealing: Sealing) -> dict[str, Any]:
     log = recording_log(recording)
     programme = sealing.payload / sealing.programme
     return {
-        "version": 1,
+        "version": 2,
         "tool": f"recorder {VERSION}",
         "sealed_at": sealing.sealed_at,
         "hearing": recording.hearing,
@@ -202,6 +195,7 @@ def manifest_of(sealing: Sealing) -> dict[str, Any]:
             "gaps": log["gaps"],
             "phases": phases_of(sealing.entries),
         },
+        "retention": retention_of(sealing.entries, recording.end),
     }
 
 
@@ -222,12 +216,16 @@ def public_hex(key: Ed25519PublicKey) -> str:
 
 def sign(manifest: bytes, key: Ed25519PrivateKey) -> bytes:
     """``signature.json`` for the bytes of a manifest."""
-    signature = key.sign(PREFIX + manifest)
+    return signature_file(public_hex(key.public_key()), key.sign(PREFIX + manifest).hex())
+
+
+def signature_file(key: str, signature: str) -> bytes:
+    """The one spelling of ``signature.json``."""
     return canonical(
         {
             "algorithm": "Ed25519",
-            "key": public_hex(key.public_key()),
-            "signature": signature.hex(),
+            "key": key,
+            "signature": signature,
             "signed": "manifest.json",
             "prefix": PREFIX.decode(),
         }

@@ -13,6 +13,7 @@ from courtroom.errors import BadMessage
 from recorder.bagcheck import safe_name
 
 MAX_FILES: Final = 110_000
+MAX_AT: Final = 1 << 53
 MAX_SPANS: Final = 2_000_000
 _SHA: Final = re.compile(r"[0-9a-f]{64}")
 _SPAN: Final = re.compile(r"[0-9a-f]{32}")
@@ -44,8 +45,10 @@ def checked_signature(value: Any) -> dict[str, str]:
 
 def checked_manifest(value: Any) -> dict[str, Any]:
     """The manifest as ``seal.manifest_of`` makes it."""
-    _must(isinstance(value, dict) and value.get("version") == 1)
+    _must(isinstance(value, dict) and value.get("version") in (1, 2))
     for name, kind in {
+        "tool": str,
+        "hearing": str,
         "files": dict,
         "segments": list,
         "programme": dict,
@@ -54,7 +57,7 @@ def checked_manifest(value: Any) -> dict[str, Any]:
         "take": str,
     }.items():
         _must(isinstance(value.get(name), kind))
-    _must(len(value["files"]) <= MAX_FILES)
+    _must(len(value["files"]) <= MAX_FILES and _whole(value.get("sealed_at")) and value["sealed_at"] < MAX_AT)
     for name, made in value["files"].items():
         _must(safe_name(name) and isinstance(made, dict) and _whole(made.get("bytes")))
         _must(_hex(made.get("sha256")) and _hex(made.get("sm3")))

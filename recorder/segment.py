@@ -50,8 +50,14 @@ class SegmentFile:
         self._owed = b""
         self._ending = 0  # 1: the last CHAIN is written or owed, 2: END too
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._fd = os.open(directory / (self._name + PART), flags, 0o600)
-        self.append(MAGIC + encode(Header(take, number, opened_at)), opened_at)
+        path = directory / (self._name + PART)
+        self._fd = os.open(path, flags, 0o600)
+        try:
+            self.append(MAGIC + encode(Header(take, number, opened_at)), opened_at)
+        except OSError:
+            self.abandon()
+            path.unlink(missing_ok=True)  # not even its header: it holds nothing of anybody
+            raise
 
     def append(self, data: bytes, at: int) -> None:
         """Whole records. On ``OSError`` the unwritten rest is owed: call ``settle`` until it returns."""
@@ -79,6 +85,11 @@ class SegmentFile:
     def owed(self) -> bool:
         return bool(self._owed)
 
+    @property
+    def ending(self) -> bool:
+        """``finish`` has begun: nothing but its records may follow."""
+        return self._ending > 0
+
     def finish(self, at: int) -> None:
         """The last two records; afterwards only ``seal``. After an ``OSError`` call again: nothing is written twice."""
         self.settle()
@@ -96,13 +107,14 @@ class SegmentFile:
             os.fdatasync(self._fd)
         return size
 
-    def seal(self, torn: bool = False) -> Sealed:
-        """Make the name final; ``torn`` for a file that had to be given up in the middle of a record."""
-        os.fsync(self._fd)
-        fd, self._fd = self._fd, -1
-        os.close(fd)
+    def seal(self) -> Sealed:
+        """Make the name final. After an ``OSError`` the file is closed and left to ``seal_leftover``."""
+        try:
+            os.fsync(self._fd)
+        finally:
+            self.abandon()
         _make_final(self._directory, self._name)
-        return Sealed(self._name, self._digest.hexdigest(), self.opened_at, self.last_at, self.size, torn)
+        return Sealed(self._name, self._digest.hexdigest(), self.opened_at, self.last_at, self.size, False)
 
     def abandon(self) -> None:
         """Close without a seal; the ``.part`` stays as it is and is sealed when the take is opened again."""
@@ -124,9 +136,11 @@ def _make_final(directory: Path, name: str) -> None:
 
 
 def seal_leftover(directory: Path, number: int) -> Sealed:
-    """Seal a ``.part`` that an earlier process left behind, byte for byte as it is."""
+    """Seal a ``.part`` that was left behind, byte for byte as it is; one that has its name already is described."""
     name = segment_name(number)
     path = directory / (name + PART)
+    if not path.exists() and (directory / name).exists():
+        return describe(directory, number)
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         os.fsync(fd)

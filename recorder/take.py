@@ -9,17 +9,19 @@ What is guaranteed
   again on the same take knows which numbers are in the files. A batch whose write was torn has no such line, is not
   acknowledged, and comes again; readers drop the doubled packets by their RTP sequence numbers.
 * A leftover ``.part`` is sealed as it is; nothing is truncated or deleted.
+* A write that is refused is ``pending`` until it stands whole in one file: on a full disk it is finished where it
+  began, on an I/O error the file stays the torn ``.part`` it is and the same records go into the next segment.
+* A segment whose end was begun takes nothing more; what can be sealed waits in ``finished``.
 * Every segment begins with the TRACK records that live, so each can be read alone. Two workers that use one track
   number are told apart by renumbering the later one.
-* The reserve is a real file of allocated blocks beside the take. It shrinks as the take grows; when the disk is full
-  it is given up piece by piece, so the disk is full for everybody else before it is full for the court.
+* Room is set aside beforehand (``recorder.reserve``) and broken into before anything is refused.
 
 Blocking calls: for a thread of its own, never a loop.
 """
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
 import struct
 import zlib
@@ -31,18 +33,18 @@ from typing import Final
 from courtroom.errors import BadPacket
 from courtroom.sfu.capture import MAX_RECORD, Batch, Note, RecordType, Track, decode, encode, read
 from recorder.names import PART, checked_take, segment_name, segment_number
-from recorder.segment import Sealed, SegmentFile, describe, seal_leftover
+from recorder.reserve import FULL, Reserve
+from recorder.segment import SegmentFile
 
 SEGMENT_US: Final = 60_000_000
 QUIET_CHAIN_US: Final = 1_000_000  # a CHAIN at least this often, so that silence is told from a dead writer
-RESERVE_STEP: Final = 16 << 20
 MAX_TRACKS: Final = 4096
+GIVE_UP_US: Final = 5_000_000
 FORGET_US: Final = 180_000_000  # tracks of a worker that is gone are repeated this long, it may come back
 
 _HEAD: Final = struct.Struct(">IB")
 _NUMBER: Final = struct.Struct(">H")
 _CRC: Final = struct.Struct(">I")
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FROM_WORKERS: Final = frozenset({RecordType.TRACK, RecordType.RTP, RecordType.SR, RecordType.EVENT})
 
 
@@ -55,6 +57,17 @@ class _Worker:
     lost_at: int = 0
     tracks: dict[int, Track] = field(default_factory=dict)
     renumbered: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A write until it stands whole in one file; only then is the batch ``number`` of ``run`` known."""
+
+    data: bytes
+    at: int
+    run: _Worker | None = None
+    number: int = -1
+    holder: SegmentFile | None = None  # the file that has begun to write it
 
 
 def survey(records: bytes) -> list[tuple[int, int, int]]:
@@ -83,16 +96,17 @@ class Take:
     def __init__(self, root: Path, take: str, clock: Callable[[], int], segment_us: int = SEGMENT_US) -> None:
         self.name = checked_take(take)
         self.directory = root / self.name
-        self.reserve_broken = False
-        self._reserve_path = root / f"{self.name}.reserve"
-        self._reserve_size = 0
-        self._reserve_ordered = 0
+        self.reserve = Reserve(root / f"{self.name}.reserve")
         self._clock = clock
         self._segment_us = segment_us
         self._workers: dict[str, _Worker] = {}
         self._segment: SegmentFile | None = None
-        self._finished_bytes = 0
+        self._pending: _Pending | None = None
+        self._patient_until = 0
+        self._renew = self._closing = False
+        self._used = 0  # by segments that are over
         self._next = 1
+        self._done: list[SegmentFile] = []
         self._abandoned: list[int] = []
 
     # --- opening ---
@@ -101,21 +115,26 @@ class Take:
         """Set the reserve aside and open the next segment; ``True`` when the take existed. ``OSError`` if there is no
         room.
 
-        A take that already holds segments is opened even when the reserve cannot be had (``reserve_broken``): to go on
+        A take that already holds segments is opened even when the reserve cannot be had (``reserve.broken``): to go on
         recording matters more.
         """
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         numbers = self._numbers()
+        self._used = sum(entry.stat(follow_symlinks=False).st_size for entry in os.scandir(self.directory))
         try:
-            self._set_aside(reserve_bytes)
+            self.reserve.order(reserve_bytes, self._used)
         except OSError:
             if not numbers:
+                self.reserve.give_back()
                 raise
-            self.reserve_broken = True
+            self.reserve.broken = True
         if numbers:
             self._recover(max(numbers))
         self._next = max(numbers, default=0) + 1
         self._start_segment()
+        if numbers:
+            with contextlib.suppress(OSError):  # pending then, like any other write
+                self.note(self._clock(), {"kind": "writer_restarted"})
         return bool(numbers)
 
     def _numbers(self) -> dict[int, bool]:
@@ -127,16 +146,9 @@ class Take:
                 found[number] = entry.name.endswith(PART)
         return found
 
-    def leftovers(self, before: int) -> list[Sealed]:
-        """Seal what earlier processes left unfinished and describe every segment numbered under ``before``.
-
-        All are told again, because a writer that dies between the seal and the message has told nobody.
-        """
-        return [
-            seal_leftover(self.directory, number) if part else describe(self.directory, number)
-            for number, part in sorted(self._numbers().items())
-            if number < before
-        ]
+    def earlier(self, before: int) -> list[int]:
+        """Numbers of the segments on disk before ``before``, sealed or not."""
+        return sorted(number for number in self._numbers() if number < before)
 
     @property
     def number(self) -> int:
@@ -169,7 +181,6 @@ class Take:
 
     def append(self, batch: Batch) -> bool:
         """Write a batch, or know it: see the guarantee above. ``BadPacket`` for what may not stand in a capture."""
-        file = self._file()
         self.settle()
         run = self._worker(batch.worker)
         if batch.number <= run.last:
@@ -179,13 +190,7 @@ class Take:
         data = before + (self._renumber(run, batch.records, spans) if run.renumbered else batch.records)
         now = self._clock()
         data += encode(Note(now, {"kind": "batch", "worker": batch.worker, "number": batch.number}))
-        try:
-            self._write(data, now)
-        except OSError:
-            if file.owed:  # the rest is settled before anything else happens, so the batch will be in the file
-                run.last = batch.number
-            raise
-        run.last = batch.number
+        self._write(_Pending(data, now, run, batch.number))
         return True
 
     def _announce(self, run: _Worker, batch: Batch, spans: list[tuple[int, int, int]]) -> bytes:
@@ -228,50 +233,75 @@ class Take:
 
     def note(self, at: int, body: dict[str, object]) -> None:
         """An EVENT record of the court's own."""
-        self._write(encode(Note(at, body)), at)
+        self.settle()
+        self._write(_Pending(encode(Note(at, body)), at))
 
     def lost(self, worker: str) -> None:
         """The worker's connection is gone; its tracks stop being repeated at the next segment."""
         run = self._workers.get(worker)
         if run and run.joined:
-            run.joined, run.lost_at = False, self._clock()
-            self.note(run.lost_at, {"kind": "worker_lost", "worker": worker})
+            at = self._clock()
+            self.note(at, {"kind": "worker_lost", "worker": worker})
+            run.joined, run.lost_at = False, at
 
-    def _file(self) -> SegmentFile:
-        """The segment being written; a new one if the last had to be given up and none could be opened then."""
-        if self._segment is None:
-            self._start_segment()
-        assert self._segment is not None
-        return self._segment
-
-    def _write(self, data: bytes, at: int) -> None:
-        file = self._file()
-        try:
-            file.append(data, at)
-        except OSError as error:
-            if error.errno in _FULL:
-                self.settle()
-            else:
-                self._give_up(file)
-                self._file().append(data, at)
+    def _write(self, pending: _Pending) -> None:
+        """Only behind a ``settle`` that returned: what is pending is one write."""
+        self._pending = pending
+        self.settle()
 
     def settle(self) -> None:
-        """Finish a write that the disk refused, breaking into the reserve; ``OSError`` while there is still no room."""
-        file = self._file()
+        """Finish what the disk refused; ``OSError`` while it still does. A file is given up at once, but not one after
+        the other on a disk that takes nothing."""
         while True:
             try:
-                file.settle()
+                self._settle()
                 return
             except OSError as error:
-                if error.errno not in _FULL or not self._break_reserve():
+                if error.errno in FULL:
+                    if not self.reserve.give():
+                        raise
+                elif self._segment is None or self._clock() < self._patient_until:
                     raise
+                else:
+                    self._give_up(self._segment)
+
+    def _settle(self) -> None:
+        file = self._segment
+        if file is not None and file.ending:
+            file.finish(self._clock())
+            self._over(file)
+            file = None
+        pending = self._pending
+        if file is None:
+            if self._closing and pending is None:
+                return
+            file = self._start_segment()
+        file.settle()
+        if pending is None:
+            return
+        if pending.holder is not file:
+            pending.holder = file
+            file.append(pending.data, pending.at)
+        if pending.run is not None:
+            pending.run.last = pending.number
+        self._pending = None
+
+    def _over(self, file: SegmentFile) -> None:
+        self._done.append(file)
+        self._used += file.size
+        self._segment = None
 
     def _give_up(self, broken: SegmentFile) -> None:
-        """The file itself fails: it stays the torn ``.part`` it is, and the same records go into the next segment."""
         self._segment = None
         self._abandoned.append(broken.number)
-        self._finished_bytes += broken.size
+        self._patient_until = self._clock() + GIVE_UP_US
+        self._used += broken.size
         broken.abandon()
+
+    def finished(self) -> list[SegmentFile]:
+        """Segments that wait for their seal, each once."""
+        done, self._done = self._done, []
+        return done
 
     def gave_up(self) -> list[int]:
         """Numbers of the segments that had to be abandoned since the last call."""
@@ -280,10 +310,14 @@ class Take:
 
     # --- segments ---
 
-    def _start_segment(self) -> None:
+    def _start_segment(self) -> SegmentFile:
         now = self._clock()
-        file = SegmentFile(self.directory, self.name, self._next, now)
-        self._segment, self._next = file, self._next + 1
+        try:
+            file = SegmentFile(self.directory, self.name, self._next, now)
+        except FileExistsError:
+            self._next += 1  # a file that could be neither written nor removed
+            raise
+        self._segment, self._next, self._renew = file, self._next + 1, False
         live = [track for run in self._workers.values() for track in run.tracks.values()]
         head = b"".join(encode(track) for track in live)
         for name, run in self._workers.items():
@@ -293,49 +327,54 @@ class Take:
                 head += encode(Note(now, {"kind": "renumbered", "worker": name, "from": old, "to": new}))
         if head:
             file.append(head, now)
+        return file
 
-    def tick(self) -> SegmentFile | None:
-        """Every 100 ms: flush what came; a segment that is a minute old is finished and returned for ``seal``."""
-        file, now = self._file(), self._clock()
+    def renew(self) -> None:
+        """Go over to a new segment at the next tick: the disk has failed to keep this one."""
+        self._renew = True
+
+    def tick(self) -> None:
+        """Every 100 ms: flush what came; a segment that is a minute old goes to ``finished``."""
         self.settle()
-        if now - file.opened_at >= self._segment_us:
-            return self._rotate(file, now)
-        if file.dirty or now - file.last_at >= QUIET_CHAIN_US:
-            try:
-                file.chain(now)
-            except OSError as error:
-                if error.errno not in _FULL:
-                    self._give_up(file)
-                    raise
-                self.settle()
-        return None
+        file, now = self._segment, self._clock()
+        if file is None:
+            return
+        if self._renew or now - file.opened_at >= self._segment_us:
+            self._workers = {
+                name: run for name, run in self._workers.items() if not run.lost_at or now - run.lost_at < FORGET_US
+            }
+            self._end(file, now)
+            self.settle()
+        elif file.dirty or now - file.last_at >= QUIET_CHAIN_US:
+            self._insist(lambda: file.chain(now))
 
-    def _rotate(self, done: SegmentFile, now: int) -> SegmentFile:
-        self._finish(done, now)
-        self._finished_bytes += done.size
-        self._segment = None
-        self._workers = {
-            name: run for name, run in self._workers.items() if not run.lost_at or now - run.lost_at < FORGET_US
-        }
-        self._start_segment()
-        return done
+    def _end(self, file: SegmentFile, now: int) -> None:
+        self._insist(lambda: file.finish(now))
+        if self._segment is file:  # not given up on the way
+            self._over(file)
 
-    def _finish(self, done: SegmentFile, now: int) -> None:
-        while True:
-            try:
-                done.finish(now)
-                return
-            except OSError as error:
-                if error.errno not in _FULL or not self._break_reserve():
-                    raise
+    def _insist(self, act: Callable[[], None]) -> None:
+        """``act`` on the present file; what it could not write is settled like any other write."""
+        try:
+            act()
+        except OSError:
+            self.settle()
 
-    def close(self) -> SegmentFile:
-        """The last segment, finished and to be sealed; the reserve is given back. ``OSError``: call again."""
-        done = self._file()
-        self._finish(done, self._clock())
-        self._segment = None
-        self._reserve_path.unlink(missing_ok=True)
-        return done
+    def close(self) -> None:
+        """The last segment goes to ``finished``; the reserve is given back. ``OSError``: call again."""
+        self._closing = True
+        self.settle()
+        if self._segment is not None:
+            self._end(self._segment, self._clock())
+        self.reserve.give_back()
+
+    def resume(self) -> None:
+        """Take ``close`` back: what it could not finish is still pending here."""
+        self._closing = False
+
+    def unsealed(self) -> list[int]:
+        """Numbers of the segments on disk that still have no final name, but for the one being written."""
+        return sorted(number for number, part in self._numbers().items() if part and number != self.number)
 
     @property
     def current(self) -> SegmentFile | None:
@@ -343,47 +382,13 @@ class Take:
 
     @property
     def finished_bytes(self) -> int:
-        return self._finished_bytes
+        """Bytes of the segments that are over."""
+        return self._used
 
-    # --- the reserve ---
-
-    def _set_aside(self, reserve_bytes: int) -> None:
-        self._reserve_ordered = reserve_bytes
-        self._reserve_path.unlink(missing_ok=True)
-        if reserve_bytes <= 0:
-            return
-        stat = os.statvfs(self._reserve_path.parent)
-        if stat.f_bavail * stat.f_frsize < reserve_bytes:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        fd = os.open(self._reserve_path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            os.posix_fallocate(fd, 0, reserve_bytes)
-            self._reserve_size = reserve_bytes
-        except OSError:
-            self._reserve_path.unlink(missing_ok=True)
-            raise
-        finally:
-            os.close(fd)
-
-    def shrink_reserve(self) -> None:
-        """What the take has used of its reserve is no longer set aside; the last step is kept for a full disk."""
-        used = self._finished_bytes + (self._segment.size if self._segment else 0)
-        wanted = max(self._reserve_ordered - used, min(self._reserve_ordered, RESERVE_STEP))
-        if not self.reserve_broken and self._reserve_size - wanted >= RESERVE_STEP:
-            self._cut_reserve(wanted)
-
-    def _break_reserve(self) -> bool:
-        if self._reserve_size <= 0:
-            return False
-        self.reserve_broken = True
-        self._cut_reserve(max(0, self._reserve_size - RESERVE_STEP))
-        return True
-
-    def _cut_reserve(self, size: int) -> None:
-        os.truncate(self._reserve_path, size)
-        self._reserve_size = size
-
-    def free_bytes(self) -> int:
-        """Room for this take: free blocks of the file system and what is still set aside."""
-        stat = os.statvfs(self.directory)
-        return stat.f_bavail * stat.f_frsize + self._reserve_size
+    def look_after_reserve(self) -> int:
+        """Once a second: shrink it or make it good again; the room that is left for this take."""
+        if not self._closing:
+            used = self._used + (self._segment.size if self._segment else 0)
+            self.reserve.shrink(used)
+            self.reserve.mend(used)
+        return self.reserve.room()

@@ -7,9 +7,10 @@ Rules
   silent in it.
 * A gap is a stretch of more than ``SILENT_US`` without any packet outside a lawful interruption. Its reason is read
   from the media: nothing written at all → ``writer``; a worker that was lost → ``worker``; otherwise ``no_media``.
-  All of them are the platform's until somebody shows otherwise; none is charged to a person. Around the moment at
-  which the writer lost a worker (its note ``worker_lost``) the silence counts from ``LOST_US`` on: there media is
-  known to be missing, however soon the next worker took over.
+  All of them are the platform's until somebody shows otherwise; none is charged to a person. Around the moments at
+  which media is known to be missing (``_TOLD``: a worker was lost, the writer came back, a worker could not keep what
+  the writer did not take; and where a worker's media ends and another's follows, which nobody is there to note when
+  the writer died with it) the silence counts from ``LOST_US`` on, however soon things went on.
 * In the programme a lawful interruption longer than ``PLATE_US`` becomes a plate of 3 s and the clock jumps; a gap
   keeps its real length. Both stand in the recording log 录制情况记录 with who, why and how long.
 """
@@ -18,13 +19,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
 
 from courtroom.errors import BadMessage
 from courtroom.hearing.events import (
+    InterruptionConfirmed,
     PhaseChanged,
     RecordingEnded,
     RecordingInterrupted,
@@ -34,7 +36,8 @@ from courtroom.hearing.events import (
 )
 from courtroom.hearing.ledger import Entry, apply, event_of
 from courtroom.hearing.model import Hearing
-from recorder.index import Capture, Ints
+from courtroom.sfu.capture import Note
+from recorder.index import MAX_AT, Capture, Ints
 
 SILENT_US: Final = 2_000_000
 LOST_US: Final = 200_000
@@ -47,7 +50,7 @@ FRAME_US: Final = 40_000
 @dataclass(frozen=True, slots=True)
 class Gap:
     """``[start, end)`` without recording. ``kind``: lawful | fault; ``by``: seat id or ``system``; ``seq``: ledger
-    entry or 0.
+    entry or 0; ``proposed_by``: the other one of the two people, where it took two.
 
     ``silent_from``/``silent_to``: the stretch without packets as the media shows it (0 when there was none).
     """
@@ -60,6 +63,7 @@ class Gap:
     seq: int = 0
     silent_from: int = 0
     silent_to: int = 0
+    proposed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +130,17 @@ def _span(entries: Sequence[Entry], last_at: int) -> _Span:
     take, start, end, by, ended_by = "", 0, 0, "", "system"
     lawful: list[Gap] = []
     open_gap: Gap | None = None
+    proposer = ""
     for entry in entries:
         match event_of(entry):
+            case InterruptionConfirmed(proposer=proposer):
+                continue  # ``RecordingInterrupted`` is the next entry
             case RecordingStarted(take=name) if not take:
                 take, start, by = name, entry.at, entry.actor
             case RecordingInterrupted(reason=reason) if take and not end:
                 if open_gap is not None:  # a recess turns into a mediation: the first reason ends where the next begins
                     lawful.append(_closed(open_gap, entry.at))
-                open_gap = Gap(entry.at, 0, "lawful", reason, entry.actor, entry.seq)
+                open_gap = Gap(entry.at, 0, "lawful", reason, entry.actor, entry.seq, proposed_by=proposer)
             case RecordingResumed() if open_gap is not None:
                 lawful.append(_closed(open_gap, entry.at))
                 open_gap = None
@@ -141,6 +148,7 @@ def _span(entries: Sequence[Entry], last_at: int) -> _Span:
                 end, ended_by = entry.at, entry.actor
             case _:
                 pass
+        proposer = ""
     if not take:
         raise BadMessage("no_recording")
     end = end or max(last_at, start + FRAME_US)
@@ -150,7 +158,7 @@ def _span(entries: Sequence[Entry], last_at: int) -> _Span:
 
 
 def _closed(gap: Gap, end: int) -> Gap:
-    return Gap(gap.start, end, gap.kind, gap.reason, gap.by, gap.seq)
+    return replace(gap, end=end)
 
 
 def _silences(span: _Span, packets: Ints) -> list[tuple[int, int]]:
@@ -169,29 +177,52 @@ def _measured(lawful: Sequence[Gap], span: _Span, packets: Ints) -> list[Gap]:
         for low, high in _silences(span, packets):
             if low < gap.end and high > gap.start and high - low > best[1] - best[0]:
                 best = (low, high)
-        out.append(Gap(gap.start, gap.end, gap.kind, gap.reason, gap.by, gap.seq, *best))
+        out.append(replace(gap, silent_from=best[0], silent_to=best[1]))
     return out
 
 
-def _losses(span: _Span, capture: Capture) -> list[tuple[int, int]]:
-    """Stretches without a packet around each moment at which a worker was lost, too short for ``_silences``."""
+_TOLD: Final = {"worker_lost": "worker", "writer_restarted": "writer", "capture_overflow": "writer"}
+
+
+def _losses(span: _Span, capture: Capture) -> list[tuple[int, int, str]]:
+    """Stretches without a packet around each moment at which media is known to be missing, too short for
+    ``_silences``, and whose it was."""
     packets = capture.packets[(capture.packets >= span.start) & (capture.packets <= span.end)]
-    found = []
+    moments = _ends(capture)
     for note in capture.notes:
-        if note.body.get("kind") == "worker_lost" and span.start < note.at < span.end:
-            where = int(np.searchsorted(packets, note.at, side="right"))
-            low = int(packets[where - 1]) if where else span.start
-            high = int(packets[where]) if where < len(packets) else span.end
-            if LOST_US < high - low <= SILENT_US:
-                found.append((low, high))
-    return list(dict.fromkeys(found))
+        if (told := _TOLD.get(str(note.body.get("kind")))) is not None:
+            moments += [(at, told) for at in _moments(note)]
+    found: dict[tuple[int, int], str] = {}
+    for at, reason in moments:
+        where = int(np.searchsorted(packets, at, side="right"))
+        low = int(packets[where - 1]) if where else span.start
+        high = int(packets[where]) if where < len(packets) else span.end
+        if span.start < at < span.end and LOST_US < high - low <= SILENT_US:
+            found.setdefault((low, high), reason)
+    return [(low, high, reason) for (low, high), reason in found.items()]
+
+
+def _ends(capture: Capture) -> list[tuple[int, str]]:
+    """Where the media of each worker ends but for the last one's."""
+    ends: dict[str, int] = {}
+    for run in capture.runs:
+        ends[run.track.worker] = max(ends.get(run.track.worker, 0), int(run.at.max()))
+    return [(at, "worker") for at in sorted(ends.values())[:-1]]
+
+
+def _moments(note: Note) -> tuple[int, ...]:
+    """Where a note says that something is missing: its own time, or the stretch that it names."""
+    begin, end = note.body.get("from_at"), note.body.get("to_at")
+    if isinstance(begin, int) and isinstance(end, int) and 0 < begin < end < MAX_AT:
+        return (begin + end) // 2, begin, end
+    return (note.at,)
 
 
 def faults(span: _Span, capture: Capture) -> list[Gap]:
     """Silences that no lawful interruption covers."""
     found = [
-        Gap(low, high, "fault", "worker", "system", 0, low, high)
-        for low, high in _losses(span, capture)
+        Gap(low, high, "fault", reason, "system", 0, low, high)
+        for low, high, reason in _losses(span, capture)
         if not any(low < gap.end + GRACE_US and high > gap.start for gap in span.lawful)
     ]
     for low, high in _silences(span, capture.packets):
@@ -262,6 +293,7 @@ def recording_log(recording: Recording) -> dict[str, Any]:
                 "seq": gap.seq,
                 "silent_from": gap.silent_from,
                 "silent_to": gap.silent_to,
+                **({"proposed_by": gap.proposed_by} if gap.proposed_by else {}),
             }
             for gap in recording.gaps
         ],

@@ -1,16 +1,20 @@
 """Sound out of a capture: every microphone on the court clock, mixed; and who speaks when.
 
 Rules
-* Each decoded packet is put where its court time says. Small differences (clock drift) are taken up by stretching
-  packets by at most 1 %; a difference over ``JUMP`` samples is a real hole or a new epoch and is jumped.
-* Lost packets are silence: nothing that was not heard is invented.
-* Speaking = the seat's own level over 100 ms is above ``LOUD``, held for half a second.
+* Where a packet belongs follows from the court times of its run alone (``placed``), never from what was rendered
+  before: any stretch of the programme sounds the same whichever process renders it, and chunks meet without a step.
+* The sender's clock drifts: packets are stretched to reach the next one, by a few samples each. A difference over
+  ``JUMP`` samples is a real hole or a new epoch and is jumped.
+* Lost packets are silence of their length: nothing that was not heard is invented. The sound fades out before a hole
+  and in after it (``FADE``), so that the hole does not click.
+* Speaking = the seat's own level over 100 ms is above ``LOUD`` twice in a row (a click is not speech), held for half a
+  second.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import av
@@ -21,16 +25,50 @@ from recorder.index import Ints, Payloads, Run
 
 RATE: Final = 48_000
 JUMP: Final = RATE * 40 // 1000
-WARM_US: Final = 400_000  # decoded before the moment looked for, so that the decoder has settled
+WARM: Final = RATE * 400 // 1000  # decoded before the moment looked for, so that the decoder has settled
+SMOOTH: Final = 51  # packets over which a sender's rate is averaged: jitter of the clock map must not be heard
+STRETCH: Final = 0.02  # of a packet's length at most; beyond it there is a hole
+FADE: Final = RATE * 5 // 1000
+LONGEST: Final = RATE * 120 // 1000  # an Opus packet (RFC 6716 2.1.4)
+WINDOW_US: Final = 100_000
 WINDOW: Final = RATE // 10
 HOLD: Final = 5  # windows
+BEFORE_US: Final = (HOLD + 2) * WINDOW_US  # heard before a stretch to know who was speaking when it begins
 LOUD: Final = 10 ** (-42 / 20)
 
 Samples = npt.NDArray[np.float32]
+_SMALL: Final = np.float32(1 / 32768)
+_IN: Final = np.linspace(0, 1, FADE, endpoint=False, dtype=np.float32)
+_OUT: Final = _IN[::-1]
 
 
 def samples_of(us: int) -> int:
     return us * RATE // 1_000_000
+
+
+def placed(rtp: Ints, court: Ints, rate: int = RATE) -> Ints:
+    """The court sample at which each packet begins; never falling.
+
+    ``rtp`` unwrapped, ``court`` in µs. Between jumps the difference to the sender's own clock is averaged over
+    ``SMOOTH`` packets: its drift is followed, its jitter is not.
+    """
+    nominal = rtp.astype(np.float64) * (RATE / rate)
+    error = court.astype(np.float64) * (RATE / 1_000_000) - nominal
+    edges = [0, *(np.flatnonzero(np.abs(np.diff(error)) > JUMP) + 1).tolist(), len(error)]
+    smooth = np.empty_like(error)
+    for begin, end in pairwise(edges):
+        smooth[begin:end] = _mean_around(error[begin:end], SMOOTH // 2)
+    return np.maximum.accumulate(np.rint(nominal + smooth).astype(np.int64))
+
+
+def _mean_around(values: npt.NDArray[np.float64], reach: int) -> npt.NDArray[np.float64]:
+    """The mean of as many values on either side as there are on both, at most ``reach``: a slope stays a slope."""
+    count = len(values)
+    place = np.arange(count)
+    either = np.minimum(reach, np.minimum(place, count - 1 - place))
+    sums = np.concatenate(([0.0], np.cumsum(values - values[0])))
+    mean: npt.NDArray[np.float64] = values[0] + (sums[place + either + 1] - sums[place - either]) / (2 * either + 1)
+    return mean
 
 
 class Voice:
@@ -40,77 +78,85 @@ class Voice:
         self.label = run.label
         self.kind = run.track.kind
         self._run = run
-        self._court = court
+        self._starts = placed(run.rtp, court, run.track.clock_rate)
         self._payloads = payloads
         self._next = 0
         self._decoder: Any = None
-        self._position: float | None = None  # court sample at which the next decoded sample belongs
-        self._ready: deque[tuple[int, Samples]] = deque()
+        self._joined = False  # the packet before the next one reaches up to it
+        self._rest: tuple[int, Samples] | None = None  # decoded, but after what was asked for
         self._until = -1
 
-    def render(self, start: int, end: int) -> Samples | None:
-        """Mono samples of ``[start, end)`` µs, or ``None`` when the run is silent there."""
-        court = self._court
-        if court[-1] + WARM_US < start or court[0] - WARM_US > end:
+    def render(self, low: int, high: int) -> Samples | None:
+        """Mono samples ``[low, high)`` of the court clock, or ``None`` when the run is silent there."""
+        starts = self._starts
+        if int(starts[-1]) + LONGEST < low or int(starts[0]) >= high:
             return None
-        if start != self._until:
-            self._seek(start)
-        self._until = end
-        low, high = samples_of(start), samples_of(end)
-        while self._next < len(court) and court[self._next] < end + 100_000:
-            self._decode(self._next)
-            self._next += 1
+        if low != self._until:
+            self._seek(low)
+        self._until = high
         out = np.zeros(high - low, dtype=np.float32)
-        while self._ready and self._ready[0][0] < high:
-            at, pcm = self._ready.popleft()
-            begin, stop = max(at, low), min(at + len(pcm), high)
-            if stop > begin:
-                out[begin - low : stop - low] += pcm[begin - at : stop - at]
-            if at + len(pcm) > high:
-                self._ready.appendleft((high, pcm[high - at :]))
-                break
+        if self._rest is not None:
+            at, pcm = self._rest
+            self._rest = None
+            self._lay(out, low, at, pcm)
+        while self._next < len(starts) and int(starts[self._next]) < high:
+            self._decode(self._next, out, low)
+            self._next += 1
         return out
 
-    def _seek(self, start: int) -> None:
-        self._next = int(np.searchsorted(self._court, start - WARM_US))
+    def _seek(self, low: int) -> None:
+        self._next = int(np.searchsorted(self._starts, low - WARM))
         self._decoder = av.CodecContext.create("libopus", "r")
         self._decoder.sample_rate = RATE
-        self._position = None
-        self._ready.clear()
+        self._decoder.layout = "mono"
+        self._joined, self._rest = False, None
 
-    def _decode(self, which: int) -> None:
+    def _decode(self, which: int, out: Samples, low: int) -> None:
         run = self._run
         data = self._payloads.read(int(run.file[which]), int(run.offset[which]), int(run.size[which]))
         try:
             pieces = [_mono(frame) for frame in self._decoder.decode(av.Packet(data))]
         except av.FFmpegError:
+            self._joined = False
             return
         if pieces:
-            self._place(np.concatenate(pieces), int(self._court[which]) * RATE / 1_000_000)
+            at = int(self._starts[which])
+            self._lay(out, low, at, self._shaped(which, at, pieces[0] if len(pieces) == 1 else np.concatenate(pieces)))
 
-    def _place(self, pcm: Samples, wanted: float) -> None:
-        if self._position is None or abs(wanted - self._position) > JUMP:
-            self._position = float(wanted)
-        error = wanted - self._position
-        length = len(pcm)
-        stretch = round(float(np.clip(error, -length / 100, length / 100)))
-        if abs(error) > RATE / 1000 and stretch:
-            places = np.linspace(0, length - 1, length + stretch)
-            pcm = np.interp(places, np.arange(length), pcm).astype(np.float32)
-        at = round(self._position)
-        self._ready.append((at, pcm))
-        self._position += len(pcm)
+    def _shaped(self, which: int, at: int, pcm: Samples) -> Samples:
+        """Stretched to the next packet, or faded where none follows."""
+        length, joined = len(pcm), self._joined
+        room = int(self._starts[which + 1]) - at if which + 1 < len(self._starts) else LONGEST
+        self._joined = abs(room - length) <= length * STRETCH
+        if self._joined and room != length:
+            pcm = np.interp(np.linspace(0, length - 1, room), np.arange(length), pcm).astype(np.float32)
+        elif room < length:
+            pcm = pcm[:room]
+        if len(pcm) >= 2 * FADE and not (joined and self._joined):
+            pcm = pcm.copy()
+            if not joined:
+                pcm[:FADE] *= _IN
+            if not self._joined:
+                pcm[-FADE:] *= _OUT
+        return pcm
+
+    def _lay(self, out: Samples, low: int, at: int, pcm: Samples) -> None:
+        begin, stop, high = max(at, low), min(at + len(pcm), low + len(out)), low + len(out)
+        if stop > begin:
+            out[begin - low : stop - low] += pcm[begin - at : stop - at]
+        if at + len(pcm) > high:
+            self._rest = (max(at, high), pcm[max(0, high - at) :])
 
 
 def _mono(frame: Any) -> Samples:
+    """What the decoder was asked for (16-bit mono) read in place; anything else by the long way."""
+    if frame.format.name == "s16" and len(frame.layout.channels) == 1:
+        return np.frombuffer(frame.planes[0], dtype=np.int16)[: frame.samples] * _SMALL
     data = frame.to_ndarray()
-    if data.dtype == np.int16:
-        data = data.astype(np.float32) / 32768
     channels = len(frame.layout.channels)
-    if not frame.format.is_planar:
-        data = data.reshape(-1, channels).T
+    data = data if frame.format.is_planar else data.reshape(-1, channels).T
     mean: Samples = data.mean(axis=0, dtype=np.float32)
-    return mean
+    return mean * _SMALL if data.dtype == np.int16 else mean
 
 
 class Mixer:
@@ -118,36 +164,56 @@ class Mixer:
 
     def __init__(self, voices: Sequence[Voice]) -> None:
         self._voices = voices
-        self._loud: dict[str, set[int]] = {}
+        self._levels: dict[str, dict[int, float]] = {}
+        self._until = -1
 
     def render(self, start: int, end: int) -> npt.NDArray[np.int16]:
-        """The mix of ``[start, end)``; also learns who speaks in it."""
-        out = np.zeros(samples_of(end) - samples_of(start), dtype=np.float32)
-        self._loud = {}
+        """The mix of ``[start, end)`` µs; also learns who speaks in it."""
+        if start != self._until:
+            self._levels = {}
+            self._heard(start - BEFORE_US, start)
+        self._until = end
+        return np.rint(_limited(self._heard(start, end)) * 32767).astype(np.int16)
+
+    def _heard(self, start: int, end: int) -> Samples:
+        low, high = samples_of(start), samples_of(end)
+        out = np.zeros(high - low, dtype=np.float32)
+        before = start // WINDOW_US - BEFORE_US // WINDOW_US
+        for levels in self._levels.values():
+            for window in [window for window in levels if window < before]:
+                del levels[window]
         for voice in self._voices:
-            heard = voice.render(start, end)
+            heard = voice.render(low, high)
             if heard is None:
                 continue
             out += heard
             if voice.kind == "microphone":
-                self._loud.setdefault(voice.label, set()).update(_loud_windows(heard, start))
-        return np.rint(_limited(out) * 32767).astype(np.int16)
+                _add_levels(self._levels.setdefault(voice.label, {}), heard, low)
+        return out
 
     def speaking(self, at: int) -> frozenset[str]:
         """Seats speaking at a moment inside what was rendered last."""
-        window = at // 100_000
+        window = at // WINDOW_US
         return frozenset(
-            label for label, loud in self._loud.items() if any(window - back in loud for back in range(HOLD + 1))
+            label
+            for label, levels in self._levels.items()
+            if any(_loud(levels, window - back) and _loud(levels, window - back - 1) for back in range(HOLD + 1))
         )
 
 
-def _loud_windows(heard: Samples, start: int) -> Iterator[int]:
-    whole = len(heard) // WINDOW
-    levels = np.sqrt(np.square(heard[: whole * WINDOW]).reshape(whole, WINDOW).mean(axis=1))
-    first = start // 100_000
-    loud = levels > LOUD
-    steady = loud & (np.roll(loud, 1) | np.roll(loud, -1))  # a single click is not speech
-    return (first + int(line) for line in np.flatnonzero(steady))
+def _add_levels(into: dict[int, float], heard: Samples, low: int) -> None:
+    """Energy by window of the court clock, also where a stretch begins or ends inside one."""
+    first = low // WINDOW
+    before = low - first * WINDOW
+    count = -(-(before + len(heard)) // WINDOW)
+    energy = np.zeros(count * WINDOW, dtype=np.float32)
+    np.square(heard, out=energy[before : before + len(heard)])
+    for line, one in enumerate(energy.reshape(count, WINDOW).sum(axis=1).tolist()):
+        into[first + line] = into.get(first + line, 0.0) + one
+
+
+def _loud(levels: dict[int, float], window: int) -> bool:
+    return levels.get(window, 0.0) > LOUD * LOUD * WINDOW
 
 
 def _limited(mix: Samples) -> Samples:

@@ -1,12 +1,15 @@
 """The capture writer's process: control on one inherited socket, media workers on a unix socket, disk in threads.
 
 Rules
-* The loop never touches the disk: one thread carries out what takes do (``recorder.take``) in order, one other does
-  ``fdatasync`` and seals, so a slow disk delays acknowledgements and nothing else.
+* The loop never touches the disk (``recorder.disk``); a slow disk delays acknowledgements and nothing else, and is told
+  while it is slow.
 * A batch is answered once it is written to the kernel; what that guarantees stands in ``recorder.take``. A batch for a
   take that is not open yet waits ``PATIENCE_S`` (control may still be reopening it after a crash); one for a take that
   was closed by order is answered and dropped, because nobody will ever ask for it again.
-* Answers go out in the order of the batches: a worker takes a number as an answer to all before it.
+* Each batch is answered by its own number. What was not answered because its take was not open comes again when it
+  is: the connection is closed then.
+* Orders of control do not wait for each other, but for orders for the same take: a disk that is full for one mark is
+  no reason to seem dead.
 * A connection is read one batch at a time: a disk that is full stops the reading, never fills the memory.
 * End of the control socket: workers get a second to deliver what they hold, every take is sealed, the process ends.
 
@@ -17,7 +20,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import json
 import os
 import signal
@@ -25,22 +27,19 @@ import socket
 import stat
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
+from weakref import WeakValueDictionary
 
 from courtroom.channel.framing import Decoder, encode
 from courtroom.channel.messages import (
     VERSION,
-    CaptureDefect,
-    CaptureProgress,
     CloseTake,
     FromWriter,
     Mark,
     OpenTake,
     Reply,
-    SegmentSealed,
     ToWriter,
     ToWriterShutdown,
     WelcomeWriter,
@@ -48,35 +47,22 @@ from courtroom.channel.messages import (
 )
 from courtroom.errors import BadMessage, BadPacket
 from courtroom.sfu.capture import MAX_BATCH, Batch, decode_batch
+from recorder.disk import Disk
 from recorder.names import checked_take
-from recorder.segment import Sealed, SegmentFile, seal_leftover
+from recorder.opentake import OpenTake as Opened
 from recorder.take import SEGMENT_US, Take
+from recorder.trouble import SLOW_US, code_of
 
 FLUSH_S: Final = 0.1
 SYNC_S: Final = 1.0
+WATCH_S: Final = 0.5
 PATIENCE_S: Final = 5.0  # a worker keeps what is not answered for 30 s
 DRAIN_S: Final = 1.0
-RETRY_S: Final = 0.5
-SLOW_SYNC_US: Final = 2_000_000
-LOW_BYTES: Final = 1 << 30
-REPEAT_DEFECT_US: Final = 10_000_000
 MAX_TAKES: Final = 256
 MAX_WORKERS: Final = 64
+MAX_ORDERS: Final = 1024
 MAX_CLOSED: Final = 4096
 MAX_MARK: Final = 64 * 1024
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-T = TypeVar("T")
-
-
-class OpenedTake:
-    """A take with what the shell has to remember about it."""
-
-    def __init__(self, take: Take) -> None:
-        self.take = take
-        self.seals: set[asyncio.Task[None]] = set()
-        self.synced_bytes = 0
-        self.told: dict[str, int] = {}  # defect code → when control was told last
 
 
 class Writer:
@@ -87,25 +73,22 @@ class Writer:
         self._segment_us = segment_us
         self._offset_us = 0
         self._root = Path()
-        self._takes: dict[str, OpenedTake] = {}
+        self._takes: dict[str, Opened] = {}
+        self._closing: dict[str, Opened] = {}  # closed by order, not everything sealed yet
         self._closed: OrderedDict[str, None] = OrderedDict()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._orders: set[asyncio.Task[None]] = set()
         self._opened = asyncio.Condition()
-        self._disk = ThreadPoolExecutor(1, "disk")
-        self._syncs = ThreadPoolExecutor(1, "sync")
+        self._disk = Disk(self.now)
         self._server: asyncio.Server | None = None
         self._socket_path = Path()
         self._workers: set[asyncio.Task[None]] = set()
+        self._links: dict[asyncio.StreamWriter, set[str]] = {}  # connections, and takes whose batches were passed over
         self._jobs: list[asyncio.Task[None]] = []
         self._stopping = False
 
     def now(self) -> int:
         return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000 + self._offset_us
-
-    async def _on_disk(self, act: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._disk, act)
-
-    async def _on_sync(self, act: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._syncs, act)
 
     # --- life ---
 
@@ -113,9 +96,9 @@ class Writer:
         self._offset_us = welcome.clock_offset_us
         self._root = Path(welcome.directory)
         self._socket_path = Path(welcome.capture_socket)
-        listener = await self._on_disk(self._listen)
+        listener = await self._disk.write(self._listen)
         self._server = await asyncio.start_unix_server(self._worker_connected, sock=listener, limit=MAX_BATCH)
-        self._jobs = [asyncio.create_task(self._flushing()), asyncio.create_task(self._syncing())]
+        self._jobs = [asyncio.create_task(job()) for job in (self._flushing, self._syncing, self._watching)]
         self._send(WriterReady(version=VERSION, pid=os.getpid()))
 
     def _listen(self) -> socket.socket:
@@ -140,26 +123,39 @@ class Writer:
         if self._workers:
             await asyncio.wait(self._workers, timeout=DRAIN_S)
         self._stopping = True
+        for opened in self._takes.values():
+            opened.over = True
         for task in [*self._jobs, *self._workers]:
             task.cancel()
-        await asyncio.gather(*self._jobs, *self._workers, return_exceptions=True)
-        for opened in list(self._takes.values()):
+        await asyncio.gather(*self._jobs, *self._workers, *self._orders, return_exceptions=True)
+        for opened in [*self._takes.values(), *self._closing.values()]:
             with contextlib.suppress(OSError):  # the .part stays and is sealed when the take is opened again
-                await self._close(opened)
+                await opened.close()
         self._disk.shutdown()
-        self._syncs.shutdown()
         if self._server:
             with contextlib.suppress(FileNotFoundError):
                 self._socket_path.unlink()
 
     # --- control ---
 
+    def order(self, message: ToWriter) -> None:
+        """Begin to obey."""
+        if isinstance(message, WelcomeWriter | ToWriterShutdown):
+            raise BadMessage("message_out_of_order")
+        if isinstance(message, Mark) and len(self._orders) >= MAX_ORDERS:
+            return  # the ledger has it
+        task = asyncio.create_task(self.obey(message))
+        self._orders.add(task)
+        task.add_done_callback(self._orders.discard)
+
     async def obey(self, message: ToWriter) -> None:
         match message:
             case OpenTake(request=request, take=name, reserve_bytes=reserve):
-                self._send(Reply(request=request, code=await self._open(name, reserve)))
+                async with self._turns.setdefault(name, asyncio.Lock()):
+                    self._send(Reply(request=request, code=await self._open(name, reserve)))
             case CloseTake(request=request, take=name):
-                self._send(Reply(request=request, code=await self._close_by_order(name)))
+                async with self._turns.setdefault(name, asyncio.Lock()):
+                    self._send(Reply(request=request, code=await self._close(name)))
             case Mark(take=name, at=at, kind=kind, detail=detail):
                 await self._mark(name, at, kind, detail)
             case WelcomeWriter() | ToWriterShutdown():
@@ -174,58 +170,50 @@ class Writer:
             return ""
         if len(self._takes) >= MAX_TAKES:
             return "too_many_takes"
+        if (unfinished := self._closing.pop(name, None)) is not None:
+            unfinished.take.resume()
+            unfinished.over = False
+            await self._now_open(name, unfinished)
+            return ""
         take = Take(self._root, name, self.now, self._segment_us)
         try:
-            existed = await self._on_disk(lambda: take.open(max(0, reserve_bytes)))
+            existed = await self._disk.write(lambda: take.open(max(0, reserve_bytes)))
         except OSError as error:
-            return "disk_full" if error.errno in _FULL else "io_error"
-        opened = OpenedTake(take)
+            return code_of(error)
+        opened = Opened(take, self._disk, self._send, self.now)
+        await self._now_open(name, opened)
+        if take.reserve.broken:
+            opened.saw("disk_low")
+        if existed:
+            opened.tell_earlier()
+        return ""
+
+    async def _now_open(self, name: str, opened: Opened) -> None:
         async with self._opened:
             self._takes[name] = opened
             self._closed.pop(name, None)
             self._opened.notify_all()
-        if take.reserve_broken:
-            self._tell_defect(opened, "disk_low")
-        if existed:
-            self._later(opened, self._tell_leftovers(opened, take.number))
-        return ""
+        for stream, given_up in self._links.items():
+            if name in given_up:
+                stream.close()  # the worker comes back and sends again what was passed over
 
-    async def _tell_leftovers(self, opened: OpenedTake, before: int) -> None:
-        try:
-            found = await self._on_sync(lambda: opened.take.leftovers(before))
-        except OSError:
-            self._tell_defect(opened, "io_error")
-            return
-        for sealed in found:
-            self._tell_sealed(opened, sealed)
-
-    async def _seal_abandoned(self, opened: OpenedTake, number: int) -> None:
-        try:
-            self._tell_sealed(opened, await self._on_sync(lambda: seal_leftover(opened.take.directory, number)))
-        except OSError:  # the disk that failed fails again: the .part stays and is sealed when the take is reopened
-            self._tell_defect(opened, "io_error")
-
-    async def _close_by_order(self, name: str) -> str:
-        opened = self._takes.get(name)
+    async def _close(self, name: str) -> str:
+        """By order of control; after an error the order may come again."""
+        if name in self._takes:
+            self._closing[name] = self._takes.pop(name)
+            self._closed[name] = None
+            while len(self._closed) > MAX_CLOSED:
+                self._closed.popitem(last=False)
+        opened = self._closing.get(name)
         if opened is None:
             return "" if name in self._closed else "take_unknown"
         try:
-            await self._close(opened)
+            await opened.close()
         except OSError as error:
-            code = "disk_full" if error.errno in _FULL else "io_error"
-            self._tell_defect(opened, code)
-            return code
+            opened.saw(code_of(error))
+            return code_of(error)
+        self._closing.pop(name, None)
         return ""
-
-    async def _close(self, opened: OpenedTake) -> None:
-        done = await self._on_disk(opened.take.close)
-        self._takes.pop(opened.take.name, None)
-        self._closed[opened.take.name] = None
-        while len(self._closed) > MAX_CLOSED:
-            self._closed.popitem(last=False)
-        await self._seal(opened, done)
-        if opened.seals:
-            await asyncio.wait(opened.seals)
 
     async def _mark(self, name: str, at: int, kind: str, detail: str) -> None:
         opened = self._takes.get(name)
@@ -236,57 +224,7 @@ class Writer:
         except (ValueError, RecursionError):
             body = {"text": detail}
         note: dict[str, object] = {**(body if isinstance(body, dict) else {"detail": body}), "kind": kind}
-        await self._insist(opened, lambda: opened.take.note(at, note))
-
-    # --- seals and defects ---
-
-    def _later(self, opened: OpenedTake, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        opened.seals.add(task)
-        task.add_done_callback(opened.seals.discard)
-
-    async def _seal(self, opened: OpenedTake, done: SegmentFile) -> None:
-        try:
-            sealed = await self._on_sync(done.seal)
-        except OSError:
-            self._tell_defect(opened, "io_error")
-            return
-        self._tell_sealed(opened, sealed)
-
-    def _tell_sealed(self, opened: OpenedTake, sealed: Sealed) -> None:
-        self._send(
-            SegmentSealed(
-                take=opened.take.name,
-                segment=sealed.segment,
-                sha256=sealed.sha256,
-                start_at=sealed.start_at,
-                end_at=sealed.end_at,
-                bytes=sealed.bytes,
-                torn=sealed.torn,
-            )
-        )
-
-    def _tell_defect(self, opened: OpenedTake, code: str) -> None:
-        now = self.now()
-        if now - opened.told.get(code, -REPEAT_DEFECT_US) >= REPEAT_DEFECT_US:
-            opened.told[code] = now
-            self._send(CaptureDefect(take=opened.take.name, code=code, at=now))
-
-    async def _insist(self, opened: OpenedTake, act: Callable[[], T]) -> T | None:
-        """Carry out a write, waiting for room on the disk as long as it takes; ``None`` when the process ends first."""
-        while True:
-            try:
-                done = await self._on_disk(act)
-            except OSError as error:
-                self._tell_defect(opened, "disk_full" if error.errno in _FULL else "io_error")
-                if self._stopping or opened.take.name not in self._takes:
-                    return None
-                await asyncio.sleep(RETRY_S)
-                continue
-            for number in opened.take.gave_up():
-                self._tell_defect(opened, "io_error")
-                self._later(opened, self._seal_abandoned(opened, number))
-            return done
+        await opened.insist(lambda: opened.take.note(at, note))
 
     # --- time ---
 
@@ -294,39 +232,21 @@ class Writer:
         while True:
             await asyncio.sleep(FLUSH_S)
             for opened in list(self._takes.values()):
-                try:
-                    done = await self._on_disk(opened.take.tick)
-                except OSError as error:
-                    self._tell_defect(opened, "disk_full" if error.errno in _FULL else "io_error")
-                    continue
-                if done is not None:
-                    self._later(opened, self._seal(opened, done))
+                await opened.tick()
 
     async def _syncing(self) -> None:
         while True:
             await asyncio.sleep(SYNC_S)
             for opened in list(self._takes.values()):
-                await self._sync(opened)
+                await opened.sync()
 
-    async def _sync(self, opened: OpenedTake) -> None:
-        take, file, began = opened.take, opened.take.current, self.now()
-        earlier = take.finished_bytes
-        if file is None:
-            return
-        try:
-            size = await self._on_sync(file.sync)
-            await self._on_disk(take.shrink_reserve)
-            free = await self._on_disk(take.free_bytes)
-        except OSError:
-            self._tell_defect(opened, "io_error")
-            return
-        now = self.now()
-        if now - began > SLOW_SYNC_US:
-            self._tell_defect(opened, "disk_slow")
-        if free < LOW_BYTES or take.reserve_broken:
-            self._tell_defect(opened, "disk_low")
-        opened.synced_bytes = max(opened.synced_bytes, earlier + size)
-        self._send(CaptureProgress(take=take.name, synced_bytes=opened.synced_bytes, synced_at=began, free_bytes=free))
+    async def _watching(self) -> None:
+        """Whoever hangs on the disk cannot say so itself."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if self._disk.busy_us(self.now()) > SLOW_US:
+                for opened in [*self._takes.values(), *self._closing.values()]:
+                    opened.saw("disk_slow")
 
     # --- workers ---
 
@@ -347,15 +267,16 @@ class Writer:
                 raise
         finally:
             self._workers.discard(task)
+            self._links.pop(writer, None)
             writer.close()
             for name, worker in seen:
                 if (opened := self._takes.get(name)) is not None and not self._stopping:
-                    await self._insist(opened, lambda o=opened, w=worker: o.take.lost(w))  # type: ignore[misc]
+                    await opened.insist(lambda o=opened, w=worker: o.take.lost(w))  # type: ignore[misc]
 
     async def _serve_worker(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: set[tuple[str, str]]
     ) -> None:
-        given_up: set[str] = set()
+        given_up = self._links[writer] = set()
         while True:
             length = int.from_bytes(await reader.readexactly(4), "big")
             if length > MAX_BATCH:
@@ -380,7 +301,7 @@ class Writer:
             given_up.add(batch.take)  # the next batches for it are not waited for, other takes go on
             return batch.take in self._closed
         given_up.discard(batch.take)
-        return await self._insist(opened, lambda: opened.take.append(batch)) is not None
+        return await opened.insist(lambda: opened.take.append(batch)) is not None or batch.take in self._closed
 
 
 async def serve(fd: int) -> int:
@@ -428,7 +349,7 @@ async def _talk(reader: asyncio.StreamReader, decoder: Decoder[ToWriter], writer
                     await writer.start(message)
                     welcomed = True
                 else:
-                    await writer.obey(message)
+                    writer.order(message)
         except BadMessage:
             return 2
     return 0

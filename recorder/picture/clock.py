@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 from recorder.picture.canvas import Planes, Rect, cut, from_rgb, put
 from recorder.picture.colours import NAVY_900, TEXT, WIDTH
 from recorder.picture.fonts import Fonts
+from recorder.picture.screen import SCREENS, Screen
 
 BEIJING: Final = timezone(timedelta(hours=8))
 _CHARACTERS: Final = "0123456789-: "
@@ -43,27 +44,30 @@ def time_text(at: int) -> str:
 
 
 class ClockAtlas:
-    """Every character as planes."""
+    """Every character as planes, for one screen."""
 
-    def __init__(self, fonts: Fonts) -> None:
+    def __init__(self, fonts: Fonts, screen: Screen = SCREENS["720p"]) -> None:
+        self._screen = screen
         self._cells = {character: self._draw(character, fonts) for character in _CHARACTERS}
 
-    @staticmethod
-    def _draw(character: str, fonts: Fonts) -> Planes:
-        width = _WIDTHS.get(character, _DIGIT)
-        image = Image.new("RGB", (width, _HEIGHT), NAVY_900)
-        anchor = (width / 2, 28 - (2 if character == ":" else 0))
-        ImageDraw.Draw(image).text(anchor, character, font=fonts.bold.at(_SIZE), fill=TEXT, anchor="ms")
+    def _width(self, character: str) -> int:
+        return self._screen.even(_WIDTHS.get(character, _DIGIT))
+
+    def _draw(self, character: str, fonts: Fonts) -> Planes:
+        screen = self._screen
+        width = self._width(character)
+        image = Image.new("RGB", (width, screen.even(_HEIGHT)), NAVY_900)
+        anchor = (width / 2, screen.px(28 - (2 if character == ":" else 0)))
+        ImageDraw.Draw(image).text(anchor, character, font=fonts.bold.at(screen.px(_SIZE)), fill=TEXT, anchor="ms")
         return from_rgb(image)
 
-    @staticmethod
-    def cells(text: str) -> list[Rect]:
+    def cells(self, text: str) -> list[Rect]:
         """Where each character of a clock text stands in the picture."""
-        widths = [_WIDTHS.get(character, _DIGIT) for character in text]
-        x = _RIGHT - sum(widths)
+        widths = [self._width(character) for character in text]
+        x = self._screen.even(_RIGHT) - sum(widths)
         areas = []
         for width in widths:
-            areas.append(Rect(x, _TOP, width, _HEIGHT))
+            areas.append(Rect(x, self._screen.even(_TOP), width, self._screen.even(_HEIGHT)))
             x += width
         return areas
 

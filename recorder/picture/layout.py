@@ -2,7 +2,8 @@
 
 Rules (COURT.md 8, OLR 24): the place follows from role and side, never from loudness; the presiding judge sits in the
 middle; a party sits above its counsel and next to whoever is linked to it; the centre stage is the called
-witness's or the exhibit's and shows the emblem when nobody is on it. Nothing reaches into the band.
+witness's and shows the emblem when nobody is on it. What is presented is shown large, with everybody in a rail beside
+it, in the same order: bench, plaintiff's side, defendant's side, clerk and the others. Nothing reaches into the band.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ STAGE_PLATE: Final = 40
 MAX_COLUMN: Final = 7
 MAX_BENCH: Final = 7
 MAX_LOW: Final = 6
+MAX_RAIL: Final = 14
+RAIL: Final = 244
+RAIL_GAP: Final = 8
 
 BENCH: Final = frozenset({Role.PRESIDING_JUDGE, Role.JUDGE, Role.ASSESSOR})
 CALLED: Final = frozenset({Role.WITNESS, Role.EXPERT, Role.INSPECTOR, Role.SPECIALIST})
@@ -83,7 +87,23 @@ def place(seats: Sequence[SeatPlan], exhibit: bool = False) -> Layout:
             continue
         side = Side.NONE if seat.role in CALLED or seat.role is Role.CLERK else side_of(seat, plans)
         {Side.PLAINTIFF: left, Side.DEFENDANT: right}.get(side, low).append(seat)
+    if exhibit:
+        return _rail([*bench, *_column_order(left), *_column_order(right), *_low_order(low)])
     return _arrange(len(seats), bench, _column_order(left), _column_order(right), _low_order(low), on_stage)
+
+
+def _rail(seats: list[SeatPlan]) -> Layout:
+    """The stage as large as it can be, the seats under one another at its right."""
+    top = BAND + GAP
+    shown = seats[:MAX_RAIL]
+    stage = Rect(EDGE, top, WIDTH - 2 * EDGE - RAIL - GAP, BOTTOM - top)
+    room = BOTTOM - top - RAIL_GAP * (len(shown) - 1)
+    height = _even(min(112, room / max(1, len(shown))))
+    cells = (
+        _row(seat.id, Rect(WIDTH - EDGE - RAIL, top + line * (height + RAIL_GAP), RAIL, height))
+        for line, seat in enumerate(shown)
+    )
+    return Layout(tuple(cells), stage, tuple(seat.id for seat in seats[MAX_RAIL:]))
 
 
 def _bench_order(bench: list[SeatPlan]) -> list[SeatPlan]:
@@ -122,7 +142,7 @@ def _arrange(
     bench_height = 226 if few else 190
     cells = _bench_cells(bench[:MAX_BENCH], bench_height, 344 if few else 304)
     top = BAND + GAP + (bench_height + GAP if bench else 0)
-    alike = max(len(left), len(right)) if max(len(left), len(right)) <= 2 else 0  # both sides equally large
+    alike = max(len(left), len(right)) if max(len(left), len(right)) <= 3 else 0  # both sides equally large
     cells += _column(left[:MAX_COLUMN], EDGE, top, side_width, alike)
     cells += _column(right[:MAX_COLUMN], WIDTH - EDGE - side_width, top, side_width, alike)
     middle = Rect(EDGE + side_width + GAP, top, WIDTH - 2 * (EDGE + side_width + GAP), BOTTOM - top)
@@ -143,7 +163,7 @@ def _tile(seat: str, area: Rect) -> Cell:
 
 def _row(seat: str, area: Rect) -> Cell:
     """Picture left, plate right: for places too low for a plate under the picture."""
-    width = _even(min(area.width * 0.45, max(104, area.height * 4 / 3)))
+    width = _even(min(area.width * 0.4, max(104, area.height * 4 / 3), area.height * 16 / 9))
     picture = Rect(area.x, area.y, width, area.height)
     return Cell(seat, "row", area, picture, Rect(area.x + width, area.y, area.width - width, area.height))
 

@@ -11,6 +11,7 @@ from recorder.picture.layout import Layout
 class TileState(StrEnum):
     LIVE = "live"
     CAMERA_OFF = "camera_off"
+    AWAITED = "awaited"  # its first picture is on the way
     FROZEN = "frozen"  # says it sends, nothing comes
     DISCONNECTED = "disconnected"
     EXCUSED = "excused"

@@ -51,12 +51,13 @@ TONES = {"s-judge": 440.0, "s-plaintiff": 660.0, "s-defendant": 990.0, "s-clerk"
 class Script:
     """Writes a ledger line by line."""
 
-    def __init__(self, policy: Policy | None = None) -> None:
+    def __init__(self, policy: Policy | None = None, seats: tuple[SeatPlan, ...] = SEATS) -> None:
         self.entries: list[Entry] = []
+        self.seats = seats
         case = Case("（2026）示范0101民初123号", "示范市示范区人民法院", "买卖合同纠纷", "ordinary", True)
         self.say(
             START - 600 * SECOND,
-            e.HearingCreated(case=case, policy=policy or Policy(), scheduled_at=START, seats=SEATS),
+            e.HearingCreated(case=case, policy=policy or Policy(), scheduled_at=START, seats=seats),
         )
 
     def say(self, at: int, event: e.Event, actor: str = "system") -> Script:
@@ -67,7 +68,7 @@ class Script:
     def open(self, at: int = START) -> Script:
         before = at - 60 * SECOND
         self.say(before, e.PhaseChanged(phase="check_in", previous="scheduled"))
-        for seat in SEATS:
+        for seat in self.seats:
             self.say(before, e.SeatConnected(seat=seat.id, connection=f"c-{seat.id}"))
             self.say(before, e.SeatMoved(seat=seat.id, room="courtroom", owner="", why="admitted"))
             self.say(before, e.DevicesChanged(seat=seat.id, microphone="on", camera="on"))

@@ -170,8 +170,9 @@ def test_chunks_join_without_a_seam_and_a_killed_job_goes_on(
     assert isinstance(tmp_path, pathlib.Path)
     monkeypatch.setattr(module, "CHUNK_FRAMES", 75)
     order = Order(
-        staged.folder / "capture", staged.folder / "ledger.jsonl", staged.folder / "people.json", tmp_path / "p.mp4"
-    )
+        staged.folder / "capture", staged.folder / "ledger.jsonl", staged.folder / "people.json", tmp_path / "p.mp4",
+        workers=1,
+    )  # fmt: skip
     made: list[int] = []
 
     class Killed(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ import pytest
 from courtroom.errors import BadMessage, BadPacket
 from courtroom.sfu.capture import Batch, Chain, End, Header, Note, Packet, Record, Tear, Track, encode, read
 from recorder import segment as segment_module
+from recorder.reserve import STEP as RESERVE_STEP
+from recorder.segment import seal_leftover
 from recorder.segmentcheck import segment_faults
-from recorder.take import FORGET_US, RESERVE_STEP, Take
+from recorder.take import FORGET_US, Take
 
 
 class Clock:
@@ -85,8 +88,8 @@ def test_tracks_are_repeated_after_a_crash_and_at_every_segment(take: Take, tmp_
     again = Take(tmp_path, "t-1", clock)
     again.open(0)
     clock.now += 61_000_000
-    done = again.tick()
-    assert done is not None
+    again.tick()
+    (done,) = again.finished()
     done.seal()
     heads = [
         [record.label for _, record in read(path.read_bytes()) if isinstance(record, Track)]
@@ -100,8 +103,8 @@ def test_a_worker_that_is_gone_is_forgotten_only_later(take: Take, clock: Clock)
     take.lost("w-1")
     for repeated in (True, False):
         clock.now += FORGET_US // 2 + 60_000_000
-        done = take.tick()
-        assert done is not None
+        take.tick()
+        (done,) = take.finished()
         done.seal()
         newest = max(take.directory.iterdir())
         assert any(isinstance(record, Track) for _, record in read(newest.read_bytes())) is repeated
@@ -130,7 +133,9 @@ def test_every_segment_ends_in_order_and_its_chain_holds(take: Take, clock: Cloc
         take.append(batch(number, tracks=(track(),) if number == 1 else ()))
         clock.now += 100_000
         take.tick()
-    sealed = take.close().seal()
+    take.close()
+    (done,) = take.finished()
+    sealed = done.seal()
     data = (take.directory / sealed.segment).read_bytes()
     assert segment_faults(sealed.segment, data, "t-1") == []
     kinds = [type(record) for _, record in read(data)]
@@ -155,7 +160,7 @@ def test_a_tear_is_sealed_as_it_is(take: Take, tmp_path: Path, clock: Clock) -> 
     torn = part.read_bytes()
     again = Take(tmp_path, "t-1", clock)
     again.open(0)
-    sealed = again.leftovers(again.number)
+    sealed = [seal_leftover(take.directory, number) for number in again.earlier(again.number)]
     assert [(item.segment, item.torn, item.bytes) for item in sealed] == [("seg-00001.cap", True, len(torn))]
     assert (take.directory / "seg-00001.cap").read_bytes() == torn
     assert again.append(batch(2)), "the batch whose end was torn off is taken again"
@@ -204,7 +209,7 @@ def test_a_full_disk_breaks_into_the_reserve_and_loses_nothing(
 
     monkeypatch.setattr(segment_module.os, "write", write)
     assert take.append(batch(1, tracks=(track(),)))
-    assert take.reserve_broken
+    assert take.reserve.broken
     assert reserve.stat().st_size == RESERVE_STEP
     assert payloads(take.directory) == ["w-1/1/0", "w-1/1/1", "w-1/1/2"]
 
@@ -256,4 +261,103 @@ def test_no_room_for_the_reserve_refuses_a_new_take_but_not_a_running_one(tmp_pa
     Take(tmp_path, "t-1", clock).open(0)
     again = Take(tmp_path, "t-1", clock)
     assert again.open(too_much)
-    assert again.reserve_broken
+    assert again.reserve.broken
+
+
+def failing(
+    monkeypatch: pytest.MonkeyPatch, code: int, *, spare: Callable[[bytes], bool] = lambda _: False
+) -> list[bool]:
+    """``write`` fails with ``code`` while the list's only item is true, but for what is spared."""
+    real, on = os.write, [True]
+
+    def write(fd: int, data: bytes) -> int:
+        if on[0] and not spare(bytes(data)):
+            raise OSError(code, os.strerror(code))
+        return real(fd, data)
+
+    monkeypatch.setattr(segment_module.os, "write", write)
+    return on
+
+
+def test_a_batch_is_not_known_before_it_stands_in_the_file(
+    take: Take, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new segment's head is on disk, the batch that it was opened for is not: then the process is killed."""
+    take.append(batch(1, tracks=(track(),)))
+    on = failing(monkeypatch, errno.EIO, spare=lambda data: data[:4] == b"COUR" or b"w-1/2/" not in data)
+    with pytest.raises(OSError, match="Input/output"):
+        take.append(batch(2))
+    on[0] = False
+    again = Take(tmp_path, "t-1", clock)
+    again.open(0)
+    assert again.append(batch(2)), "it comes again and is taken"
+    assert {"w-1/2/0", "w-1/2/1", "w-1/2/2"} <= set(payloads(take.directory))
+
+
+def test_a_disk_that_is_full_when_the_minute_ends_loses_no_segment(
+    take: Take, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take.append(batch(1, tracks=(track(),)))
+    clock.now += 61_000_000
+    on = failing(monkeypatch, errno.ENOSPC)
+    for _ in range(3):
+        with pytest.raises(OSError, match="space"):
+            take.tick()
+        with pytest.raises(OSError, match="space"):
+            take.append(batch(2))
+    on[0] = False
+    take.tick()
+    (done,) = take.finished()
+    assert not done.seal().torn
+    assert take.append(batch(2))
+    take.close()
+    take.finished()[0].seal()
+    assert [path.name for path in sorted(take.directory.iterdir())] == ["seg-00001.cap", "seg-00002.cap"]
+    for path in take.directory.iterdir():
+        assert segment_faults(path.name, path.read_bytes(), "t-1") == []
+    assert payloads(take.directory) == [f"w-1/{b}/{n}" for b in (1, 2) for n in range(3)]
+
+
+def test_a_full_disk_at_the_opening_of_a_segment_is_no_dead_end(
+    take: Take, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take.append(batch(1, tracks=(track(),)))
+    clock.now += 61_000_000
+    on = failing(monkeypatch, errno.ENOSPC, spare=lambda data: data[:4] != b"COUR")
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        with pytest.raises(OSError, match="space"):
+            take.tick()
+    assert len(os.listdir("/proc/self/fd")) <= before
+    on[0] = False
+    assert take.append(batch(2))
+    (done,) = take.finished()
+    done.seal()
+    assert sorted(path.name for path in take.directory.iterdir()) == ["seg-00001.cap", "seg-00002.cap.part"]
+
+
+def test_a_disk_that_takes_nothing_is_not_strewn_with_files(take: Take, monkeypatch: pytest.MonkeyPatch) -> None:
+    take.append(batch(1, tracks=(track(),)))
+    on = failing(monkeypatch, errno.EIO)
+    for _ in range(100):
+        with pytest.raises(OSError, match="Input/output"):
+            take.append(batch(2))
+    assert len(list(take.directory.iterdir())) <= 2
+    on[0] = False
+    assert not take.append(batch(2)) or payloads(take.directory).count("w-1/2/0") == 1
+    assert payloads(take.directory) == [f"w-1/{b}/{n}" for b in (1, 2) for n in range(3)]
+
+
+def test_a_reserve_is_taken_over_and_made_good_again(tmp_path: Path, clock: Clock) -> None:
+    Take(tmp_path, "t-1", clock).open(2 * RESERVE_STEP)
+    reserve = tmp_path / "t-1.reserve"
+    inode = reserve.stat().st_ino
+    take = Take(tmp_path, "t-1", clock)
+    take.open(2 * RESERVE_STEP)
+    assert reserve.stat().st_ino == inode, "the room is never free for others"
+    assert take.reserve.give()
+    assert reserve.stat().st_size <= RESERVE_STEP
+    take.look_after_reserve()
+    assert not take.reserve.broken
+    assert reserve.stat().st_size > RESERVE_STEP
+    assert reserve.stat().st_blocks * 512 >= reserve.stat().st_size

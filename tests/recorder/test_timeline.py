@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from courtroom.errors import BadMessage
 from courtroom.hearing import events as e
 from courtroom.sfu.capture import Note
-from recorder.compose import Order, Studio
-from recorder.index import Payloads, read_capture
+from recorder.clockmap import court_times
+from recorder.index import Payloads, Run, read_capture
 from recorder.picture.scene import TileState
-from recorder.scenes import FRESH, STALE, SceneMaker, Sights
-from recorder.timeline import FRAME_US, Recording, States, recording_log, recording_of
-from tests.recorder.stage import PEOPLE, SECOND, START, Script, Sender, save_people, write_capture
+from recorder.scenes import AWAITED, FRESH, STALE, SceneMaker, Sights
+from recorder.studio import Look, Studio
+from recorder.timeline import FRAME_US, Gap, Recording, States, recording_log, recording_of
+from tests.recorder.stage import PEOPLE, SECOND, START, Script, Sender, write_capture
 
 SILENT = Sender("s-judge", 1, 0, 1, loud=lambda t: 0.1)
 
@@ -63,6 +66,48 @@ def test_a_recess_that_turns_into_mediation_is_two_interruptions(tmp_path: Path)
         ("recess", 6_000_000),
         ("mediation", 10_000_000),
     ]
+
+
+@pytest.mark.parametrize(
+    ("note", "reason"),
+    [
+        (Note(START + 9 * SECOND, {"kind": "worker_lost"}), "worker"),
+        (Note(START + 9 * SECOND, {"kind": "writer_restarted"}), "writer"),
+        (
+            Note(
+                START + 15 * SECOND,
+                {"kind": "capture_overflow", "from_at": START + 8_700_000, "to_at": START + 9_200_000},
+            ),
+            "writer",
+        ),
+        (Note(START + 9 * SECOND, {"kind": "phase"}), ""),
+        (Note(START + 15 * SECOND, {"kind": "capture_overflow", "from_at": "x", "to_at": -1}), ""),
+    ],
+)
+def test_where_media_is_known_to_be_missing_a_short_silence_is_a_gap(tmp_path: Path, note: Note, reason: str) -> None:
+    script = Script().open().close(START + 20 * SECOND)
+    made(tmp_path, script, [(8.5, 9.2)])
+    recording = recording_of(script.entries, replace(read_capture(tmp_path), notes=(note,)))
+    assert [(gap.kind, gap.reason) for gap in recording.gaps] == ([("fault", reason)] if reason else [])
+    for gap in recording.gaps:
+        assert abs(gap.start - START - 8.5 * SECOND) < 100_000
+        assert abs(gap.end - START - 9.2 * SECOND) < 100_000
+
+
+def test_where_one_workers_media_ends_and_anothers_begins_a_short_silence_is_a_gap(tmp_path: Path) -> None:
+    """Worker and writer died together: nobody was there to note it."""
+    script = Script().open().close(START + 20 * SECOND)
+    made(tmp_path, script, [(8.5, 9.2)])
+    capture = read_capture(tmp_path)
+    first = [cut(run, run.at < START + 9 * SECOND, "w-1") for run in capture.runs]
+    later = [cut(run, run.at > START + 9 * SECOND, "w-2") for run in capture.runs]
+    (gap,) = recording_of(script.entries, replace(capture, runs=(*first, *later))).gaps
+    assert (gap.kind, gap.reason) == ("fault", "worker")
+    assert abs(gap.start - START - 8.5 * SECOND) < 100_000
+
+
+def cut(run: Run, part: Any, worker: str) -> Run:
+    return replace(run, track=replace(run.track, worker=worker), at=run.at[part], seq=run.seq[part])
 
 
 @pytest.mark.parametrize(
@@ -134,6 +179,26 @@ def test_states_of_a_seat_are_said_in_words_with_times() -> None:
     assert (tile(before, "s-plaintiff").state, tile(before, "s-plaintiff").words) == (TileState.FROZEN, "画面中断")
 
 
+def test_a_picture_on_its_way_is_no_interruption() -> None:
+    """Calm words until the first picture, for ten seconds at most; amber ones as soon as one that had come stops."""
+    script = Script().open()
+    gap = Gap(START + 20 * SECOND, START + 30 * SECOND, "lawful", "recess", "s-judge")
+    recording = Recording("h", "t", START, START + 60 * SECOND, "", "", (gap,), ())
+    maker = SceneMaker(States(script.entries), recording, PEOPLE)
+    seat = maker.seats_at(START)[0]
+
+    def awaited(second: float, newest: float | None) -> bool:
+        made = None if newest is None else START + int(newest * SECOND)
+        return maker.awaited(seat, START + int(second * SECOND), made)
+
+    assert [awaited(at, None) for at in (0.5, 9.5, 10.5)] == [True, True, False]
+    assert not awaited(8, 2), "it had come"
+    assert awaited(31, 19), "after a recess everybody's picture comes anew"
+    assert not awaited(41, 19)
+    now = scene_of(script, START + SECOND, pictures=(("s-plaintiff", AWAITED),))
+    assert (tile(now, "s-plaintiff").state, tile(now, "s-plaintiff").words) == (TileState.AWAITED, "正在连接画面")
+
+
 def test_a_witness_is_shown_only_while_called() -> None:
     import dataclasses
 
@@ -173,13 +238,11 @@ def test_a_gap_and_a_plate_are_drawn(tmp_path: Path) -> None:
     script.say(START + 10 * SECOND, e.RecordingInterrupted(reason="recess"), "s-judge")
     script.say(START + 18 * SECOND, e.RecordingResumed(), "s-judge")
     recording = made(tmp_path / "cap", script.close(START + 20 * SECOND), [(4, 8), (10, 18)])
-    script.save(tmp_path / "ledger.jsonl")
-    save_people(tmp_path / "people.json")
     capture = read_capture(tmp_path / "cap")
-    order = Order(tmp_path / "cap", tmp_path / "ledger.jsonl", tmp_path / "people.json", tmp_path / "out.mp4")
     atlas = ClockAtlas(find_fonts())
     with Payloads([s.path for s in capture.segments]) as payloads:
-        studio = Studio(order, script.entries, capture, recording, payloads)
+        court = court_times(capture.runs)
+        studio = Studio(Look(), script.entries, PEOPLE, capture, court, recording, payloads)
         live, gap, plate, after = (studio.frame(n) for n in (50, 150, 260, recording.frames - 10))
     red = planes(live).v[70:90, 300:340].mean()
     assert red > 180, "the judge's picture"

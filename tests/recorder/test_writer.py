@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -21,6 +23,8 @@ from courtroom.channel.framing import Decoder
 from courtroom.channel.framing import encode as frame
 from courtroom.channel.messages import (
     VERSION,
+    CaptureDefect,
+    CaptureMended,
     CaptureProgress,
     CloseTake,
     FromWriter,
@@ -32,9 +36,13 @@ from courtroom.channel.messages import (
     WelcomeWriter,
     WriterReady,
 )
+from courtroom.control.capture import PATIENCE_S
 from courtroom.sfu.capture import Batch, End, Note, Packet, Record, SenderReport, Track, encode, encode_batch, read
 from courtroom.sfu.takes import Spool
+from recorder import segment as segment_module
+from recorder import writer as writer_module
 from recorder.segmentcheck import segment_faults
+from recorder.trouble import CALM_US, REPEAT_US, Troubles
 from recorder.writer import Writer
 
 WAIT = 20.0
@@ -422,3 +430,169 @@ async def test_what_a_media_worker_spools_is_in_the_files_once(tmp_path: Path) -
     for path in sorted((tmp_path / "cap" / "t-1").iterdir()):
         labels = {record.label for _, record in read(path.read_bytes()) if isinstance(record, Track)}
         assert labels == {"s-a"}, "the worker does not declare its track again; the writer has remembered it"
+
+
+@asynccontextmanager
+async def writing(tmp_path: Path) -> AsyncIterator[tuple[Writer, list[Any], Worker]]:
+    """The shell in this process, one take open, one worker connected."""
+    told: list[Any] = []
+    writer = Writer(told.append)
+    path = str(tmp_path / "w.sock")
+    await writer.start(WelcomeWriter(VERSION, 0, path, str(tmp_path / "cap")))
+    await writer.obey(OpenTake(1, "t-1", 0))
+    worker = Worker()
+    await worker.connect(path)
+    yield writer, told, worker
+    await writer.stop()
+
+
+async def until_told(told: list[Any], kind: type, code: str) -> None:
+    async with asyncio.timeout(WAIT):
+        while not any(isinstance(message, kind) and message.code == code for message in told):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_disk_that_hangs_is_told_while_it_hangs_and_holds_up_no_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, hanging = os.fdatasync, threading.Event()
+
+    def fdatasync(fd: int) -> None:
+        hanging.wait(WAIT)
+        real(fd)
+
+    monkeypatch.setattr(segment_module.os, "fdatasync", fdatasync)
+    async with writing(tmp_path) as (_, told, worker):
+        await until_told(told, CaptureDefect, "disk_slow")
+        worker.send(1)
+        assert await worker.answer() == 1, "batches are written beside a sync that hangs"
+        assert not any(isinstance(message, CaptureProgress) for message in told), "nothing is said to be on disk"
+        hanging.set()
+        await until_told(told, CaptureMended, "disk_slow")
+        assert any(isinstance(message, CaptureProgress) for message in told)
+    assert heard(tmp_path / "cap" / "t-1") == packets(1)
+
+
+async def test_a_write_that_hangs_is_told_and_orders_for_others_are_carried_out_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, hanging = os.write, threading.Event()
+
+    def write(fd: int, data: bytes) -> int:
+        if b"1/0" in bytes(data):
+            hanging.wait(WAIT)
+        return real(fd, data)
+
+    monkeypatch.setattr(segment_module.os, "write", write)
+    async with writing(tmp_path) as (_, told, worker):
+        worker.send(1)
+        await until_told(told, CaptureDefect, "disk_slow")
+        assert not worker.reader._buffer, "what is not written is not answered"  # type: ignore[attr-defined]
+        hanging.set()
+        assert await worker.answer() == 1
+        await until_told(told, CaptureMended, "disk_slow")
+
+
+async def test_a_mark_on_a_full_disk_holds_up_no_other_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, full = os.write, [True]
+
+    def write(fd: int, data: bytes) -> int:
+        if full[0] and b"of the first" in bytes(data):
+            raise OSError(errno.ENOSPC, "full")
+        return real(fd, data)
+
+    monkeypatch.setattr(segment_module.os, "write", write)
+    async with writing(tmp_path) as (writer, told, _):
+        writer.order(Mark("t-1", 7, "phase", '{"text": "of the first"}'))
+        await until_told(told, CaptureDefect, "disk_full")
+        writer.order(OpenTake(2, "t-2", 0))
+        writer.order(CloseTake(3, "t-2"))
+        async with asyncio.timeout(WAIT):
+            while not {Reply(2), Reply(3)} <= {message for message in told if isinstance(message, Reply)}:
+                await asyncio.sleep(0.01)
+        full[0] = False
+        await until_told(told, CaptureMended, "disk_full")
+
+
+async def test_a_seal_that_fails_is_made_up_for_before_the_close_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, broken = os.fsync, [True]
+
+    def fsync(fd: int) -> None:
+        if broken[0]:
+            raise OSError(errno.EIO, "broken")
+        real(fd)
+
+    monkeypatch.setattr(segment_module.os, "fsync", fsync)
+    async with writing(tmp_path) as (writer, told, worker):
+        worker.send(1)
+        await worker.answer()
+        await writer.obey(CloseTake(2, "t-1"))
+        assert told[-1] == Reply(2, "io_error")
+        assert not any(isinstance(message, SegmentSealed) for message in told)
+        worker.send(2)
+        assert await worker.answer() == 2, "the take is closed all the same"
+        broken[0] = False
+        await writer.obey(CloseTake(3, "t-1"))
+        assert told[-1] == Reply(3)
+        (sealed,) = [message for message in told if isinstance(message, SegmentSealed)]
+        data = (tmp_path / "cap" / "t-1" / sealed.segment).read_bytes()
+        assert (sealed.sha256, sealed.torn) == (hashlib.sha256(data).hexdigest(), False)
+
+
+async def test_what_was_passed_over_comes_again_when_its_take_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "PATIENCE_S", 0.1)
+    async with writing(tmp_path) as (writer, _, worker):
+        worker.send(1, "t-late")
+        worker.send(2)
+        assert await worker.answer() == 2, "another take does not wait for it, and it is not answered"
+        await writer.obey(OpenTake(2, "t-late", 0))
+        async with asyncio.timeout(WAIT):
+            assert await worker.reader.read() == b"", "the worker is asked to come back"
+        await worker.connect(str(tmp_path / "w.sock"))
+        worker.send(1, "t-late")
+        assert await worker.answer() == 1
+    assert heard(tmp_path / "cap" / "t-late") == packets(1)
+    assert heard(tmp_path / "cap" / "t-1") == packets(2)
+
+
+async def test_a_close_that_failed_can_be_taken_back_with_what_was_pending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, full = os.write, [False]
+
+    def write(fd: int, data: bytes) -> int:
+        if full[0]:
+            raise OSError(errno.ENOSPC, "full")
+        return real(fd, data)
+
+    monkeypatch.setattr(segment_module.os, "write", write)
+    async with writing(tmp_path) as (writer, told, worker):
+        worker.send(1)
+        await worker.answer()
+        full[0] = True
+        worker.send(2)
+        await until_told(told, CaptureDefect, "disk_full")
+        await writer.obey(CloseTake(2, "t-1"))
+        assert told[-1] == Reply(2, "disk_full")
+        full[0] = False
+        await writer.obey(OpenTake(3, "t-1", 0))
+        await writer.obey(CloseTake(4, "t-1"))
+        assert [message for message in told if isinstance(message, Reply)][-2:] == [Reply(3), Reply(4)]
+    assert heard(tmp_path / "cap" / "t-1") == packets(1, 2)
+    assert not list((tmp_path / "cap" / "t-1").glob("*.part"))
+
+
+def test_a_trouble_is_told_when_it_begins_while_it_lasts_and_when_it_is_over() -> None:
+    troubles = Troubles()
+    assert troubles.seen("disk_slow", 0)
+    assert not troubles.seen("disk_slow", REPEAT_US - 1), "told once"
+    assert troubles.seen("disk_slow", REPEAT_US), "a writer that says nothing looks dead"
+    assert troubles.worked(REPEAT_US + CALM_US - 1) == [], "one that flickers is one"
+    assert troubles.worked(REPEAT_US + CALM_US) == ["disk_slow"]
+    assert troubles.worked(10 * REPEAT_US) == []
+    assert troubles.seen("disk_slow", 11 * REPEAT_US)
+    assert REPEAT_US / 1e6 < PATIENCE_S, "before control takes silence for death"

@@ -1,0 +1,179 @@
+"""Cameras, microphones and the pen: renders any stretch of a programme into a picture file and a sound file.
+
+Rules
+* What a stretch shows and says follows from its inputs alone, not from what was rendered before it or by whom.
+* One picture is kept and painted over; the encoder reads it in place. Only what changed is painted.
+* A chunk's files appear under their names when they are whole; each begins with a key frame and refers to nothing
+  outside.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from courtroom.catalogue import Language
+from courtroom.hearing.ledger import Entry
+from recorder.feeds import FRESH_US, STALE_US, Camera, VideoFeed
+from recorder.index import Capture, Ints, Payloads
+from recorder.picture.canvas import Bytes, Planes
+from recorder.picture.colours import FPS
+from recorder.picture.fonts import find_fonts
+from recorder.picture.frame import STAGE, FrameRenderer, exhibit_area
+from recorder.picture.scene import Scene, TileState
+from recorder.picture.screen import SCREENS, Screen
+from recorder.scenes import AWAITED, FRESH, STALE, SceneMaker, Sights
+from recorder.timeline import FRAME_US, Recording, States
+from recorder.voices import RATE, WINDOW_US, Mixer, Voice
+
+CRF: Final = "23"
+PRESET: Final = "veryfast"
+SAMPLES: Final = RATE // FPS  # per picture
+STILL_US: Final = 10 * STALE_US  # a still page on the stage sends next to nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How the programme is made: the language of its words, its size, the font, and the encoder's threads."""
+
+    lang: Language = "zh"
+    size: str = "720p"
+    font: Path | None = None
+    threads: int = 1
+
+    @property
+    def screen(self) -> Screen:
+        return SCREENS[self.size]
+
+
+class Studio:
+    """One per process; stretches rendered one after another are cheaper than scattered ones."""
+
+    def __init__(
+        self, look: Look, entries: Sequence[Entry], people: Mapping[str, str], capture: Capture, court: Sequence[Ints],
+        recording: Recording, payloads: Payloads,
+    ) -> None:  # fmt: skip
+        self._look = look
+        self._recording = recording
+        self._states = States(entries)
+        self._scenes = SceneMaker(self._states, recording, people, look.lang)
+        self._renderer = FrameRenderer(find_fonts(look.font), look.screen)
+        feeds: dict[tuple[str, str], list[VideoFeed]] = defaultdict(list)
+        voices: list[Voice] = []
+        for run, times in zip(capture.runs, court, strict=True):
+            if run.track.codec == "opus":
+                voices.append(Voice(run, times, payloads))
+            elif run.track.codec in ("vp8", "h264"):
+                feeds[run.label, run.track.kind].append(VideoFeed(run, times, payloads))
+        self._cameras = {label: Camera(list_) for (label, kind), list_ in feeds.items() if kind == "camera"}
+        self._screens = {label: Camera(list_) for (label, kind), list_ in feeds.items() if kind == "screen"}
+        self._mixer = Mixer(voices)
+        self._spoke: tuple[int, frozenset[str]] = (-1, frozenset())
+
+    def chunk(self, frames: range, picture: Path, sound: Path, step: Callable[[], None]) -> None:
+        """Render ``frames`` of the programme into two files."""
+        mine = f".{os.getpid()}.tmp"
+        sound_tmp, picture_tmp = sound.with_name(sound.name + mine), picture.with_name(picture.name + mine)
+        image: Any = av.VideoFrame.from_numpy_buffer(self._renderer.canvas, format="yuv420p")
+        image.time_base = Fraction(1, FPS)
+        with sound_tmp.open("wb") as pcm, av.open(str(picture_tmp), "w", format="mp4") as container:
+            stream = _video_stream(container, self._look)
+            for stretch in self._stretches(frames):
+                pcm.write(self._heard(stretch).tobytes())
+                for frame in stretch:
+                    self._paint(frame)
+                    image.pts = frame - frames.start
+                    container.mux(stream.encode(image))
+                    step()
+            container.mux(stream.encode(None))
+        os.replace(sound_tmp, sound)
+        os.replace(picture_tmp, picture)
+
+    def _stretches(self, frames: range) -> list[range]:
+        """The chunk cut where parts change, so that sound never runs over a jump of the clock."""
+        pieces: list[range] = []
+        at = frames.start
+        while at < frames.stop:
+            part = self._recording.part_of(at)
+            stop = min(frames.stop, part.first + part.frames)
+            pieces.append(range(at, stop))
+            at = stop
+        return pieces
+
+    def _heard(self, stretch: range) -> npt.NDArray[np.int16]:
+        """Exactly as many samples as the stretch has pictures; who speaks in it is known afterwards."""
+        size = len(stretch) * SAMPLES
+        if self._recording.part_of(stretch.start).kind == "plate":
+            return np.zeros(size, dtype=np.int16)
+        start = self._recording.court_of(stretch.start)
+        mixed = self._mixer.render(start, start + len(stretch) * FRAME_US)
+        self._spoke = (-1, frozenset())
+        return np.pad(mixed, (0, max(0, size - len(mixed))))[:size]
+
+    def frame(self, number: int) -> Bytes:
+        """One picture of the programme, as a copy."""
+        self._paint(number)
+        return self._renderer.canvas.copy()
+
+    def _paint(self, number: int) -> None:
+        part = self._recording.part_of(number)
+        at = part.court + (number - part.first) * FRAME_US
+        if part.gap is not None:
+            self._renderer.paint(self._scenes.notice(at, part.gap), at, {})
+            return
+        scene = self._scenes.live(at, self._sights(at))
+        self._renderer.paint(scene, at, self._pictures(scene, at))
+
+    def _sights(self, at: int) -> Sights:
+        pictures = []
+        for seat in self._scenes.seats_at(at):
+            camera = self._cameras.get(seat.id)
+            age = camera.age(at) if camera else None
+            if age is not None and age <= STALE_US:
+                pictures.append((seat.id, FRESH if age <= FRESH_US else STALE))
+            elif self._scenes.awaited(seat, at, None if age is None else at - age):
+                pictures.append((seat.id, AWAITED))
+        return Sights(tuple(pictures), self._speaking(at))
+
+    def _speaking(self, at: int) -> frozenset[str]:
+        window = at // WINDOW_US
+        if self._spoke[0] != window:
+            self._spoke = window, self._mixer.speaking(at)
+        return self._spoke[1]
+
+    def _pictures(self, scene: Scene, at: int) -> dict[str, Planes]:
+        live = {view.seat for view in scene.tiles if view.state is TileState.LIVE}
+        found: dict[str, Planes] = {}
+        layout = self._renderer.layout(scene)
+        for cell in layout.cells:
+            camera = self._cameras.get(cell.seat)
+            if cell.seat in live and camera and (planes := camera.picture(at, cell.picture)) is not None:
+                found[cell.seat] = planes
+        if scene.exhibit:
+            screen = self._screens.get(self._states.at(at).presenting)
+            age = screen.age(at) if screen else None
+            if screen and age is not None and age <= STILL_US:
+                planes = screen.picture(at, self._renderer.area(exhibit_area(scene.layout.stage)), True, STILL_US)
+                if planes is not None:
+                    found[STAGE] = planes
+        return found
+
+
+def _video_stream(container: Any, look: Look) -> Any:
+    stream = container.add_stream("libx264", rate=FPS)
+    stream.width, stream.height, stream.pix_fmt = look.screen.width, look.screen.height, "yuv420p"
+    context = stream.codec_context
+    context.time_base = Fraction(1, FPS)
+    context.thread_count = look.threads
+    context.colorspace, context.color_primaries, context.color_trc, context.color_range = 6, 6, 6, 1  # BT.601, limited
+    stream.options = {"preset": PRESET, "crf": CRF, "g": str(2 * FPS), "x264-params": "open-gop=0"}
+    return stream
