@@ -17,7 +17,8 @@ import jinja2
 import socketio
 from aiohttp import web
 
-from courtroom.catalogue import bundle, text
+from courtroom.catalogue import LANGUAGES, bundle, text
+from tests.web import archive_fixture as archived
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 VIEWS = Path(__file__).parent / "views"
@@ -52,6 +53,7 @@ class Court:
         default_factory=lambda: socketio.AsyncServer(async_mode="aiohttp", cors_allowed_origins=[])
     )
     clients: list[str] = field(default_factory=list)
+    copies: list[dict[str, Any]] = field(default_factory=lambda: archived.copies(NOW - 39 * 60_000_000))
 
     async def push(self, view: dict[str, Any]) -> None:
         await self.io.emit("view", view, namespace="/hearing")
@@ -89,30 +91,6 @@ def _hearings() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _archive(state: str = "sealed") -> dict[str, Any]:
-    m = 60_000_000
-    opened = NOW - 39 * m
-    gaps = [
-        {"from_at": opened + 72 * m, "to_at": opened + 82 * m, "reason": "recess"},
-        {"from_at": opened + 116 * m, "to_at": opened + 125 * m, "reason": "mediation"},
-    ]
-    names = ["open", "investigation", "recess", "investigation", "debate", "mediation", "deliberation", "pronouncement"]
-    ends = [5, 72, 82, 91, 116, 125, 136, 143]
-    starts = [0, *ends[:-1]]
-    phases = [
-        {"phase": name, "from_at": opened + a * m, "to_at": opened + b * m}
-        for name, a, b in zip(names, starts, ends, strict=True)
-    ]
-    return {
-        "opened": opened, "closed": opened + 143 * m, "gaps": gaps, "phases": phases,
-        "archive": {
-            "state": state, "progress": 42, "eta_s": 80, "duration_us": 143 * m, "gaps": gaps,
-            "video_url": "/fixture/programme.mp4" if state == "sealed" else "",
-            "seal": {"sha256": "9f2a61c477e0b1d8" * 4, "sm3": "3be70d92a8f166c5" * 4, "key": "ed25519:4a1c9d"},
-        },
-    }  # fmt: skip
-
-
 def context(name: str, lang: str, large: bool, path: str) -> tuple[str, dict[str, Any]]:
     """Template and context of a page by its fixture name."""
 
@@ -128,27 +106,7 @@ def context(name: str, lang: str, large: bool, path: str) -> tuple[str, dict[str
         "needs_code": True, "notice_hash": "ab" * 32, "scheduled_at": NOW, "declined": False, "unchecked": False,
     }  # fmt: skip
     witness = {**join, "seat": {"role": "witness", "name": "秦大海", "side": "none"}, "isolated": True}
-    sealed, queued = _archive(), _archive("composing")
-
-    def sitting(x: dict[str, Any]) -> dict[str, Any]:
-        a = x["archive"]
-        facts = {
-            "lang": lang, "hearing": "h-123", "seat": "", "state": a["state"], "opened_at": x["opened"],
-            "duration_us": a["duration_us"], "phases": x["phases"], "gaps": x["gaps"], "video_url": a["video_url"],
-            "verify_url": "/fixture/verify", "status_url": "/fixture/archive",
-        }  # fmt: skip
-        head = {"seq": 12408, "hash": "c4f0" * 16}
-        return {
-            **base, "case": CASE, "opened_at": x["opened"], "closed_at": x["closed"], "archive": a, "head": head,
-            "page": facts,
-        }  # fmt: skip
-
-    listed = [
-        {"id": "h-123", "case": CASE, "opened_at": sealed["opened"], "closed_at": sealed["closed"], "gaps": 2,
-         "duration_us": 8580_000_000, "state": "sealed", "defects": 0},
-        {"id": "h-9", "case": CASE, "opened_at": NOW, "closed_at": 0, "gaps": 0, "duration_us": 0, "state": "composing",
-         "defects": 0},
-    ]  # fmt: skip
+    opened = NOW - 39 * 60_000_000
     table: dict[str, tuple[str, dict[str, Any]]] = {
         "home": ("home.html", {**base, "error": "", "staff": False, "court": ""}),
         "home-error": ("home.html", {**base, "error": "page.home.wrong", "staff": False}),
@@ -157,9 +115,14 @@ def context(name: str, lang: str, large: bool, path: str) -> tuple[str, dict[str
         "join-declined": ("join.html", {**base, **join, "declined": True}),
         "docket": ("docket.html", {**base, "hearings": _hearings(),
                                    "health": {"workers": True, "writer": True, "store": True, "disk": False}}),
-        "archive": ("archive.html", {**base, "hearings": listed}),
-        "archive-hearing": ("archive_hearing.html", sitting(sealed)),
-        "archive-composing": ("archive_hearing.html", sitting(queued)),
+        "archive": ("archive.html", archived.listing(base, CASE, opened)),
+        "archive-hearing": ("archive_hearing.html", archived.sitting(base, CASE, opened)),
+        "archive-defect": ("archive_hearing.html", archived.sitting(base, CASE, opened, "defect")),
+        "archive-composing": ("archive_hearing.html", archived.sitting(base, CASE, opened, "composing")),
+        "sign": ("sign.html", archived.signing(base, CASE, opened)),
+        "sign-signed": ("sign.html", archived.signing(base, CASE, opened, "signed")),
+        "sign-refused": ("sign.html", archived.signing(base, CASE, opened, "refused")),
+        "sign-waiting": ("sign.html", archived.signing(base, CASE, opened, "waiting")),
         "error-404": ("error.html", {**base, "status": 404, "code": "not_found", "court": ""}),
     }  # fmt: skip
     if name in table:
@@ -224,10 +187,46 @@ def make_app(court: Court) -> web.Application:
     app.router.add_get("/static/texts/{lang}.json", texts)
     app.router.add_get("/static/vendor/socket.io.esm.min.js", vendor)
     app.router.add_static("/static/", WEB / "static")
+    archived.add_to(app, NOW - 39 * 60_000_000, court.copies)
     app.router.add_get("/{kind:lang|large}/{value}", preference)
+    app.router.add_get("/api/v1/hearings/{hearing}/seats/{seat}/absence", _absence)
+    app.router.add_get("/api/v1/hearings/{hearing}/fairness", _fairness)
     app.router.add_post("/{path:.*}", keep)
     app.router.add_put("/{path:.*}", keep)
     return app
+
+
+async def _absence(_: web.Request) -> web.Response:
+    """What ``courtroom.documents.absence.absence_json`` makes, as far as a page reads it."""
+    good = ("online_seat", "summons_served", "online_consented", "link_delivered", "not_platform", "prompt_delivered")
+    lines = [(code, True) for code in good] + [("no_excusing_cause", False), ("warning_delivered", False)]
+    told: dict[str, Any] = {
+        "digest": "cd" * 32, "seq": 41, "texts": {},
+        "draft": {"first_line": {"code": "missing"}, "preconditions": [{"code": code} for code, _ in lines]},
+    }  # fmt: skip
+    for lang in LANGUAGES:
+        rows = [
+            {
+                "ok": ok, "text": text(f"absence.pre.{code}", lang), "refs": f"#{number}",
+                "word": text("absence.ok" if ok else "absence.not_ok", lang),
+            }
+            for number, (code, ok) in enumerate(lines, 2)
+        ]  # fmt: skip
+        lacking = ", ".join(text(f"absence.pre.{code}", lang) for code, ok in lines if not ok)
+        told["texts"][lang] = {
+            "first_line": text("absence.first.missing", lang, list=lacking), "preconditions": rows,
+            "proposals": [{"cite": "", "text": text("absence.neutral", lang)}],
+        }  # fmt: skip
+    return web.json_response(told)
+
+
+async def _fairness(_: web.Request) -> web.Response:
+    span = {
+        "from": NOW - 900_000_000, "to": NOW - 840_000_000, "seq": 9, "cause": "network_lost", "ours": False,
+        "recording_us": 1_400_000_000, "speakers": [{"seat": "s-pl"}],
+    }  # fmt: skip
+    row = {"seat": "s-tp", "missed_us": 60_000_000, "spoke_us": 212_000_000, "missed": [span]}
+    return web.json_response({"parties": [row]})
 
 
 def _connect(court: Court) -> Any:

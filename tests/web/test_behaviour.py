@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import hashlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from tests.web.fixture import load
+from tests.web.fixture import NOW, load
 from tests.web.harness import House, house, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -96,13 +98,77 @@ async def test_facts_lead_to_prompt_warning_and_the_judges_own_words_in_two_clic
     async with court_house.open("judge") as screen:
         await screen.hall("room")
         await screen.page.click("[data-action=facts][data-seat=s-tp]")
+        await screen.page.wait_for_selector("dialog [data-first=missing]")
         shown = await screen.page.inner_text("dialog")
         assert "#9" in shown
         assert "网络中断" in shown
+        assert await screen.page.is_disabled("dialog [data-action=warn]")
         await screen.page.click("dialog [data-action=rule]")
         await screen.page.fill("#reason", "暂不认定")
         await screen.page.click("dialog [data-action=confirm]")
-        assert await sent(court_house, "rule") == {"type": "rule", "seat": "s-tp", "finding": "暂不认定"}
+        ruling = {"type": "rule", "seat": "s-tp", "finding": "暂不认定", "draft": "cd" * 32, "draft_seq": 41}
+        assert await sent(court_house, "rule") == ruling
+
+
+async def test_file_of_a_seat_shows_both_sides_and_follows_the_view(court_house: House) -> None:
+    async with court_house.open("judge") as screen:
+        await screen.hall("room")
+        await screen.page.click("[data-action=facts][data-seat=s-tp]")
+        weighs = [
+            await screen.page.locator(f"dialog .evidence [data-weighs={one}]").count() for one in ("for", "against")
+        ]
+        assert weighs == [2, 1]
+        assert await screen.page.locator("dialog .needs [data-ok=false]").count() == 2
+        view = load("judge")
+        row = next(one for one in view["attendance"] if one["seat"] == "s-tp")
+        row["next"]["warn"] = {"ok": True, "why": None, "from": 0}
+        await court_house.court.push(view)
+        await screen.page.click("dialog [data-action=warn]:not([disabled])")
+
+
+async def test_phone_call_and_service_are_put_on_record(court_house: House) -> None:
+    async with court_house.open("judge") as screen:
+        await screen.hall("room")
+        await screen.page.click("[data-action=facts][data-seat=s-tp]")
+        await screen.page.click("dialog [data-action=phone-15]")
+        await screen.page.select_option("#phone-who", "family")
+        await screen.page.fill("#phone-said", "家属称本人正在赶回")
+        await screen.page.click("dialog [data-action=note]")
+        note = await sent(court_house, "phone_note")
+        assert (note["seat"], note["notice"], note["who"], note["said"]) == ("s-tp", 15, "family", "家属称本人正在赶回")
+        assert abs(note["called_at"] - NOW) < 3_600_000_000
+        await screen.page.click("[data-action=facts][data-seat=s-tp]")
+        await screen.page.click("dialog [data-action=record-offline_option_offered]")
+        await screen.page.fill("#reason", "送达回证第3号")
+        await screen.page.click("dialog [data-action=confirm]")
+        fact = {"fact": "offline_option_offered", "holds": True, "note": "送达回证第3号"}
+        assert await sent(court_house, "record_service") == {"type": "record_service", "seat": "s-tp", **fact}
+
+
+async def test_person_states_why_it_was_away_and_asks_for_leave(court_house: House, tmp_path: Path) -> None:
+    async with court_house.open("party") as screen:
+        await screen.hall("room")
+        view = with_fields("party", may={**load("party")["may"], "reply": True, "ask_leave": True})
+        await court_house.court.push(view)
+        await screen.page.click(".bar [data-action=requests]")
+        await screen.page.click("[data-action=statement]")
+        await screen.page.select_option("#statement-reason", "power_cut")
+        await screen.page.fill("#statement-text", "小区停电")
+        proof = tmp_path / "停电通知.txt"
+        proof.write_bytes(b"power cut from 9 to 10")
+        await screen.page.set_input_files("#statement-file", proof)
+        await screen.page.click("dialog [data-action=send]")
+        said = await sent(court_house, "reply")
+        assert (said["reason"], said["text"], said["name"], said["size"]) == ("power_cut", "小区停电", proof.name, 22)
+        assert said["attachment"] == hashlib.sha256(proof.read_bytes()).hexdigest()
+        await screen.page.click(".bar [data-action=leave]")
+        await screen.page.click("dialog [data-action=ask_leave]")
+        await screen.page.select_option("#leave-minutes", "15")
+        await screen.page.fill("#leave-reason", "服药")
+        await screen.page.click("dialog [data-action=send]")
+        asked = await sent(court_house, "ask_leave")
+        assert asked["reason"] == "服药"
+        assert abs(asked["until"] - NOW - 900_000_000) < 3_600_000_000
 
 
 async def test_warning_somebody_who_is_away_asks_how_they_were_reached(court_house: House) -> None:

@@ -11,7 +11,7 @@ from tests.web.fixture import WEB, context, templates
 
 PAGES = [
     "home", "home-error", "join", "join-witness", "join-declined", "docket", "archive", "archive-hearing",
-    "archive-composing", "error-404", "party", "witness",
+    "archive-composing", "archive-defect", "sign", "sign-signed", "sign-waiting", "error-404", "party", "witness",
 ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from courtroom.catalogue import bundle
 from tests.web.fixture import WEB
 
-OURS = Path(__file__).resolve().parents[2] / "courtroom/texts/pages.json"
+TEXTS = Path(__file__).resolve().parents[2] / "courtroom/texts"
 PREFIXES = "page|role|phase|room|cause|presence|device|command|request|checklist|recording|unit|article"
 KEY = re.compile(rf"""["'`]((?:{PREFIXES})\.[a-z0-9_.]*[a-z0-9])["'`]""")
 FROM_PARTS = re.compile(rf"`((?:{PREFIXES})\.[a-z_.]*)\$\{{")
@@ -53,15 +53,25 @@ def test_closed_sets_of_the_model_are_all_named() -> None:
     assert [key for key in wanted if key not in texts] == []
 
 
+def _entries() -> dict[str, dict[str, str]]:
+    """Every text that pages show."""
+    return {
+        key: entry
+        for name in ("pages.json", "archive.json")
+        for key, entry in json.loads((TEXTS / name).read_text(encoding="utf-8")).items()
+    }
+
+
 def test_both_languages_use_the_same_placeholders() -> None:
+    entries = _entries()
+
     def holes(sentence: str) -> set[str]:
         return set(re.findall(r"\{(\w+)\}", sentence))
 
-    entries = json.loads(OURS.read_text(encoding="utf-8"))
     assert [key for key, entry in entries.items() if holes(entry["zh"]) != holes(entry["en"])] == []
 
 
 def test_chinese_sentences_carry_full_width_punctuation_and_no_exclamation_marks() -> None:
-    entries = json.loads(OURS.read_text(encoding="utf-8"))
+    entries = _entries()
     wrong = [key for key, entry in entries.items() if re.search(r"[\u4e00-\u9fff][,;!?]|[！!]", entry["zh"])]
     assert wrong == []

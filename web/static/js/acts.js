@@ -4,11 +4,12 @@
  * Rules: destructive acts ask once and name the consequence and the article; nothing is done when the person goes back.
  */
 
-import { factsOf } from './attendance.js';
 import { now } from './clock.js';
 import { rowCommands } from './desk.js';
 import { confirm, show } from './dialog.js';
-import { h } from './dom.js';
+import { confirmInterruption, proposeInterruption } from './interruption.js';
+import { fill, h } from './dom.js';
+import { seatFile } from './seatfile.js';
 import { first, t } from './texts.js';
 import { article, roleName } from './words.js';
 
@@ -57,7 +58,11 @@ export async function carryOut(state, data, send) {
     case 'answer_request': await send(type, { request: data.request, granted: data.granted === 'true', reason: '' }); return;
     case 'excuse': await excuse(view, seat, send); return;
     case 'rule': await rule(state, seat, send); return;
+    case 'propose_interruption': await proposeInterruption(view, data.ground ?? '', send); return;
+    case 'confirm_interruption': await confirmInterruption(view, data.proposal ?? '', send); return;
+    case 'decline_interruption': await send(type, { proposal: data.proposal }); return;
     case 'open_hearing':
+    case 'resume_recording':
     case 'resume': await send(type); return;
     default: await send(type, seat ? { seat } : {});
   }
@@ -87,23 +92,80 @@ async function excuse(view, seat, send) {
   if (value) await send('excuse', { seat, until: now() + Number(value) * 6e7 });
 }
 
-/** The facts of one seat; from here prompt, warning and the judge's own words. @param {State} state @param {string} seat @param {Send} send */
-export async function facts(state, seat, send) {
-  const view = /** @type {View} */ (state.view);
-  const may = view.may_seat[seat] ?? [];
-  const steps = ['prompt', 'warn', 'rule'].filter((c) => may.includes(c));
-  const { value } = await show({
-    id: 'facts', side: true, title: t('page.attendance.facts'), body: [h('p', null, who(view, seat)), factsOf(state, seat), h('p', { class: 'article' }, article(view, 'warn', true))],
-    buttons: steps.map((c) => ({ value: c, label: t(`command.${c}`), style: c === 'prompt' ? 'primary' : '' })),
-  });
-  if (value) await carryOut(state, /** @type {DOMStringMap} */ (/** @type {unknown} */ ({ command: value, seat })), send);
+/** @type {{seat: string, absence: import('./types.js').Absence|null|undefined, fairness: import('./types.js').Fairness|null|undefined, url: string}|null} */
+let opened = null;
+
+/** Bring the open file of a seat, if there is one, to the newest view. @param {State} state */
+export function refreshFile(state) {
+  const holder = document.getElementById('seat-file');
+  if (holder && opened) fill(holder, seatFile(state, opened.seat, opened));
 }
 
-/** @param {State} state @param {string} seat @param {Send} send */
-async function rule(state, seat, send) {
+/** @param {string} url @param {string} seat our own, as the doors of the server want it */
+async function read(url, seat) {
+  try {
+    const answer = await fetch(url, { headers: { 'Courtroom-Seat': seat }, cache: 'no-store' });
+    return answer.ok ? await answer.json() : null;
+  } catch (error) {
+    console.info('not read', url, String(error));
+    return null;
+  }
+}
+
+/** The file of one seat; from here prompt, warning and the judge's own words. @param {State} state @param {string} seat @param {Send} send */
+export async function facts(state, seat, send) {
   const view = /** @type {View} */ (state.view);
+  const base = `/api/v1/hearings/${encodeURIComponent(view.hearing)}`;
+  const mine = { seat, absence: undefined, fairness: undefined, url: `${base}/seats/${encodeURIComponent(seat)}/absence` };
+  opened = mine;
+  void read(mine.url, view.seat.id).then((told) => { mine.absence = told; refreshFile(state); });
+  void read(`${base}/fairness`, view.seat.id).then((told) => { mine.fairness = told; refreshFile(state); });
+  const { value } = await show({
+    id: 'facts', side: true, title: t('page.attendance.facts'), buttons: [],
+    body: [h('div', { id: 'seat-file' }, seatFile(state, seat, mine)), h('p', { class: 'article' }, article(view, 'warn', true))],
+  });
+  opened = null;
+  const [command, which] = value.split(':');
+  switch (command) {
+    case '': return;
+    case 'phone': return phoneNote(view, seat, Number(which), send);
+    case 'record': return recordService(view, seat, which ?? '', send);
+    case 'rule': return rule(state, seat, send, mine.absence ?? null);
+    default: await carryOut(state, /** @type {DOMStringMap} */ (/** @type {unknown} */ ({ command, seat })), send);
+  }
+}
+
+/** @param {HTMLDialogElement} box @param {string} id */
+const written = (box, id) => /** @type {HTMLInputElement|null} */ (box.querySelector(`#${id}`))?.value.trim() ?? '';
+
+/** 电话记录: who answered, when, what was said. @param {View} view @param {string} seat @param {number} notice @param {Send} send */
+async function phoneNote(view, seat, notice, send) {
+  const { value, box } = await show({
+    id: 'phone', title: t('file.phone_note'),
+    body: [h('p', null, who(view, seat)),
+      h('div', { class: 'field' }, h('label', { for: 'phone-who' }, t('file.phone_who')), h('select', { id: 'phone-who' }, ['self', 'family', 'counsel', 'other', 'nobody'].map((one) => h('option', { value: one }, t(`absence.who.${one}`))))),
+      h('div', { class: 'field' }, h('label', { for: 'phone-ago' }, t('file.phone_when')), h('input', { id: 'phone-ago', type: 'number', min: 0, max: 600, value: 0, required: true })),
+      h('div', { class: 'field' }, h('label', { for: 'phone-said' }, t('file.phone_said')), h('textarea', { id: 'phone-said', rows: 3, maxlength: 500, required: true }))],
+    buttons: [{ value: 'note', label: t('command.phone_note'), style: 'primary' }],
+  });
+  if (value === 'note') await send('phone_note', { seat, notice, who: written(box, 'phone-who'), called_at: now() - Number(written(box, 'phone-ago')) * 6e7, said: written(box, 'phone-said') });
+}
+
+/** @param {View} view @param {string} seat @param {string} fact @param {Send} send */
+async function recordService(view, seat, fact, send) {
+  const note = await confirm({ id: 'record', title: t(`file.on_file.${fact}`), text: who(view, seat), confirm: t('file.record'), reason: 'must', label: t('file.record_note') });
+  if (note !== null) await send('record_service', { seat, fact, holds: true, note });
+}
+
+/**
+ * The judge's own words; with them goes the digest of the facts that lay before the judge, so that nobody need ask later.
+ * @param {State} state @param {string} seat @param {Send} send @param {import('./types.js').Absence|null} [absence]
+ */
+async function rule(state, seat, send, absence = null) {
+  const view = /** @type {View} */ (state.view);
+  const before = absence ?? await read(`/api/v1/hearings/${encodeURIComponent(view.hearing)}/seats/${encodeURIComponent(seat)}/absence`, view.seat.id);
   const finding = await confirm({ id: 'rule', title: t('command.rule'), text: t('command.rule.means', { who: who(view, seat) }), article: article(view, 'rule', true), confirm: t('command.rule.record'), reason: 'must', label: t('command.rule.words') });
-  if (finding) await send('rule', { seat, finding });
+  if (finding) await send('rule', { seat, finding, ...(before ? { draft: before.digest, draft_seq: before.seq } : {}) });
 }
 
 /** Everything else that may be done with a seat. @param {State} state @param {string} seat @param {Send} send */

@@ -1,61 +1,47 @@
 /**
- * Player of one sitting: phases and gaps on a line, click jumps; the verifier's checks one by one.
+ * Player of one sitting: the film, its line, the verifier's checks one by one; signatures, copies and reads beside it.
  *
- * Rules: the time shown is the court's clock, taken from the opening; a gap is shown as what it was, never skipped silently.
+ * Rules: the time shown is the court's clock; a gap is shown as what it was, never skipped silently; a click on the line
+ * jumps to that moment, a click on something that has a beginning jumps there.
  */
 
+import { explain, note } from './archive-acts.js';
+import { copies } from './archive-copies.js';
+import { FROM, TO, ask, page, toCourt, toFilm } from './archive-page.js';
+import { clicked, learnSpeech, point, timeline } from './archive-timeline.js';
 import { clockTime, duration } from './clock.js';
 import { startPage } from './common.js';
 import { fill, h } from './dom.js';
 import { icon } from './icons.js';
 import { first, known, t } from './texts.js';
-import { readPage } from './types.js';
 
-/** @typedef {{phase: string, from_at: number, to_at: number}} Phase */
-/** @typedef {{from_at: number, to_at: number, reason: string}} Gap */
-/** @typedef {{lang: 'zh'|'en', hearing: string, seat?: string, state: string, opened_at: number, duration_us: number, phases?: Phase[], gaps?: Gap[], video_url?: string, verify_url?: string, status_url?: string}} ArchivePage */
 /** @typedef {{name: string, ok: boolean, file?: string, second?: number|null, text: string}} Check */
 
-const page = /** @type {ArchivePage} */ (/** @type {unknown} */ (readPage()));
 const SPEEDS = [1, 1.5, 2, 0.5];
-const PAUSES = ['recess', 'technical_hold', 'deliberation'];
 /** @type {HTMLVideoElement|null} */
 let video = null;
 
-/** Seconds of the programme. */
+/** Seconds of the film. */
 const length = () => (video && Number.isFinite(video.duration) && video.duration > 0 ? video.duration : page.duration_us / 1e6);
-/** @param {number} at µs @returns {number} seconds into the programme */
-const offset = (at) => Math.min(length(), Math.max(0, (at - page.opened_at) / 1e6));
-/** @param {number} seconds */
-const percent = (seconds) => `${(seconds / Math.max(1, length()) * 100).toFixed(3)}%`;
-
-function timeline() {
-  const holder = document.getElementById('timeline');
-  if (!holder || !page.opened_at || !length()) { holder?.setAttribute('hidden', ''); return; }
-  const total = length();
-  const step = [1, 10, 30, 60, 120, 300, 600, 900, 1800, 3600].find((s) => total / s <= 9) ?? 7200;
-  const ticks = [];
-  for (let s = step; s < total * 0.97; s += step) ticks.push(h('span', { style: { left: percent(s) } }, clockTime(page.opened_at + s * 1e6, step < 60)));
-  fill(holder,
-    h('div', { class: 'tl-row', 'aria-hidden': 'true' }, h('span', null, t('page.archive.phases')), h('div', { class: 'tl-track' },
-      (page.phases ?? []).map((p) => h('div', { class: `tl-seg${PAUSES.includes(p.phase) ? ' paused' : ''}`, 'data-jump': offset(p.from_at), 'data-phase': p.phase, style: { left: percent(offset(p.from_at)), width: percent(Math.max(0, offset(p.to_at) - offset(p.from_at))) } }, t(`phase.${p.phase}.short`))),
-      h('span', { class: 'tl-head', 'data-key': 'head', id: 'playhead' }))),
-    h('div', { class: 'tl-row', 'aria-hidden': 'true' }, h('span', null, t('page.archive.recording')), h('div', { class: 'tl-track thin' }, h('span', { class: 'tl-ok' }),
-      (page.gaps ?? []).map((g) => h('div', { class: 'tl-gap', 'data-jump': offset(g.from_at), style: { left: percent(offset(g.from_at)), width: percent(Math.max(0, offset(g.to_at) - offset(g.from_at))) } })))),
-    h('div', { class: 'tl-row', 'aria-hidden': 'true' }, h('span'), h('div', { class: 'tl-axis' }, ticks)),
-    h('ol', { class: 'jumps', 'aria-label': t('page.archive.phases') }, (page.phases ?? []).map((p) => h('li', null, h('button', { type: 'button', 'data-jump': offset(p.from_at), 'data-phase': p.phase }, h('b', null, clockTime(p.from_at)), ' ', t(`phase.${p.phase}`))))));
-}
+/** @returns {HTMLInputElement|null} */
+const slider = () => /** @type {HTMLInputElement|null} */ (document.getElementById('seek'));
 
 function moved() {
   if (!video) return;
-  const put = (/** @type {string} */ id, /** @type {string} */ text) => { const e = document.getElementById(id); if (e) e.textContent = text; };
-  if (page.opened_at) put('court-time', clockTime(page.opened_at + video.currentTime * 1e6, true));
+  const put = (/** @type {string} */ id, /** @type {string} */ text) => { const e = document.getElementById(id); if (e && e.textContent !== text) e.textContent = text; };
+  const at = toCourt(video.currentTime);
+  if (page.opened_at) put('court-time', clockTime(at, true));
   put('position', t('page.archive.position', { at: duration(video.currentTime * 1e6), all: duration(length() * 1e6) }));
-  const head = document.getElementById('playhead');
-  if (head) head.style.left = percent(video.currentTime);
+  const seek = slider();
+  if (seek) {
+    seek.max = String(length());
+    seek.value = String(video.currentTime);
+    seek.setAttribute('aria-valuetext', clockTime(at, true));
+  }
+  point(at);
 }
 
-/** @param {number} seconds */
+/** @param {number} seconds of the film */
 function jump(seconds) {
   if (video) { video.currentTime = Math.min(Math.max(0, seconds), length()); moved(); }
 }
@@ -78,10 +64,7 @@ async function verify() {
   fill(box, h('div', { class: 'verdict-box unasked' }, icon('clock'), h('span', null, t('page.archive.verifying'))));
   const begun = performance.now();
   try {
-    const url = page.verify_url || `/api/v1/hearings/${encodeURIComponent(page.hearing)}/archive/verify`;
-    const answer = await fetch(url, { method: 'POST', headers: page.seat ? { 'Courtroom-Seat': page.seat } : {} });
-    const result = await answer.json();
-    if (!answer.ok) throw new Error(result.detail || result.code || String(answer.status));
+    const result = await ask(page.verify_url || `/api/v1/hearings/${encodeURIComponent(page.hearing)}/archive/verify`, { method: 'POST' });
     const checks = /** @type {Check[]} */ (result.checks);
     const bad = checks.filter((c) => !c.ok).length;
     const good = result.ok && !bad;
@@ -100,9 +83,7 @@ function follow() {
   if (!words || !['queued', 'composing', 'sealing'].includes(page.state)) return;
   const url = page.status_url || `/api/v1/hearings/${encodeURIComponent(page.hearing)}/archive`;
   const look = async () => {
-    const answer = await fetch(url, { headers: page.seat ? { 'Courtroom-Seat': page.seat } : {} });
-    if (!answer.ok) return;
-    const now = await answer.json();
+    const now = await ask(url);
     words.textContent = `${now.progress}%${now.eta_s ? ` · ${t('page.archive.eta', { seconds: now.eta_s })}` : ''}`;
     if (now.state === 'sealed' || now.state === 'failed') location.reload();
     else if (known(`page.archive.state.${now.state}`)) { const head = words.previousElementSibling; if (head) head.textContent = t(`page.archive.state.${now.state}`); }
@@ -110,31 +91,76 @@ function follow() {
   setInterval(() => { look().catch((error) => console.info('archive state', String(error))); }, 3000);
 }
 
-/** @type {Record<string, (element: Element) => void>} */
+/** One of the tabs. @param {string} name @param {boolean} [focus] */
+function openTab(name, focus = false) {
+  for (const tab of document.querySelectorAll('[role="tab"]')) {
+    const on = tab.getAttribute('data-tab') === name;
+    tab.setAttribute('aria-selected', String(on));
+    tab.setAttribute('tabindex', on ? '0' : '-1');
+    document.getElementById(tab.getAttribute('aria-controls') ?? '')?.toggleAttribute('hidden', !on);
+    if (on && focus && tab instanceof HTMLElement) tab.focus();
+  }
+}
+
+/** Arrow keys move between tabs (ARIA authoring practices). @param {KeyboardEvent} event */
+function tabKeys(event) {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!step || !(event.target instanceof Element) || !event.target.matches('[role="tab"]')) return;
+  const names = [...document.querySelectorAll('[role="tab"]')].map((tab) => tab.getAttribute('data-tab') ?? '');
+  openTab(names[(names.indexOf(event.target.getAttribute('data-tab') ?? '') + step + names.length) % names.length], true);
+}
+
+/** @type {Record<string, (element: HTMLElement) => void>} */
 const ACTIONS = {
   play: () => { if (video?.paused) void video.play(); else video?.pause(); },
   back: () => jump((video?.currentTime ?? 0) - 15),
   forward: () => jump((video?.currentTime ?? 0) + 15),
   speed: (element) => { if (!video) return; video.playbackRate = SPEEDS[(SPEEDS.indexOf(video.playbackRate) + 1) % SPEEDS.length]; element.textContent = t('page.archive.speed', { n: String(video.playbackRate) }); },
   verify: () => void verify(),
+  note: (element) => void note(element.dataset),
+  explain: () => void explain(),
 };
+
+/** @param {MouseEvent} event */
+function click(event) {
+  const element = event.target instanceof Element ? event.target.closest('[data-action], [data-jump], [data-tab], [data-track]') : null;
+  if (!(element instanceof HTMLElement)) return;
+  if (element.dataset.tab) { openTab(element.dataset.tab); return; }
+  const line = clicked(event);
+  // On the line a click means that very moment, unless it hit something short that one wants to hear from its beginning.
+  if (line !== null && !element.dataset.speech) { jump(toFilm(line)); return; }
+  if (element.dataset.jump !== undefined) { jump(Number(element.dataset.jump)); return; }
+  ACTIONS[element.dataset.action ?? '']?.(element);
+}
+
+function seekBar() {
+  const bar = document.querySelector('.player-bar');
+  if (!video || !bar) return;
+  const seek = h('input', { type: 'range', id: 'seek', class: 'seek', min: 0, max: Math.max(1, Math.round((TO - FROM) / 1e6)), step: 'any', value: 0, 'aria-label': t('page.archive.seek') });
+  seek.addEventListener('input', () => jump(Number(/** @type {HTMLInputElement} */ (seek).value)));
+  seek.addEventListener('keydown', (event) => { // five seconds a step: an arrow that moves 0.1 s leads nowhere
+    const step = { ArrowRight: 5, ArrowUp: 5, ArrowLeft: -5, ArrowDown: -5, PageUp: 60, PageDown: -60 }[event.key];
+    if (step) { event.preventDefault(); jump((video?.currentTime ?? 0) + step); }
+  });
+  bar.before(seek);
+}
 
 async function start() {
   video = /** @type {HTMLVideoElement|null} */ (document.getElementById('programme'));
   await startPage(page.lang ?? 'zh');
+  openTab('signatures');
+  seekBar();
   timeline();
-  video?.addEventListener('loadedmetadata', () => { timeline(); moved(); });
+  video?.addEventListener('loadedmetadata', moved);
   video?.addEventListener('timeupdate', moved);
   for (const event of ['play', 'pause']) video?.addEventListener(event, playing);
-  document.addEventListener('click', (event) => {
-    const element = event.target instanceof Element ? event.target.closest('[data-action], [data-jump]') : null;
-    if (!element) return;
-    const to = element.getAttribute('data-jump');
-    if (to !== null) jump(Number(to));
-    else ACTIONS[element.getAttribute('data-action') ?? '']?.(element);
-  });
+  document.addEventListener('click', click);
+  document.addEventListener('keydown', tabKeys);
+  addEventListener('resize', () => { timeline(); moved(); });
   follow();
+  copies();
   moved();
+  learnSpeech(() => { timeline(); moved(); }).catch((error) => console.info('speakers', String(error)));
 }
 
 void start();

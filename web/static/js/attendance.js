@@ -77,19 +77,3 @@ export function attendanceStrip(state) {
     }),
     h('div', { class: 'att-row axis-row', 'aria-hidden': 'true', 'data-key': 'axis' }, h('span'), h('span'), axis(from, to), h('span')));
 }
-
-/** Everything recorded about one seat's presence, for the dialog. @param {State} state @param {string} seat */
-export function factsOf(state, seat) {
-  const row = state.view?.attendance.find((r) => r.seat === seat);
-  if (!row) return h('p', null, t('page.attendance.nothing'));
-  const line = (/** @type {number} */ at, /** @type {string} */ what, /** @type {string} */ ledger) => ({ at, row: h('tr', null, h('td', null, clockTime(at, true)), h('td', null, what), h('td', null, ledger)) });
-  const lines = [
-    ...row.timeline.map((s) => line(s.since, [t(`presence.${s.state}`), s.cause ? t(`cause.${s.cause}`) : '', s.until ? t('page.attendance.until', { time: clockTime(s.until, true) }) : t('page.attendance.lasting')].filter(Boolean).join(' · '), s.seq ? `#${s.seq}` : '')),
-    ...row.prompts.map((at) => line(at, `▲ ${t('presence.prompted')}`, '')),
-    ...row.warnings.map((at) => line(at, `■ ${t('presence.warned')}`, '')),
-  ].sort((a, b) => a.at - b.at);
-  return h('div', null,
-    h('table', { class: 'facts-table' }, h('thead', null, h('tr', null, ['time', 'fact', 'ledger'].map((key) => h('th', { scope: 'col' }, t(`page.attendance.${key}`))))),
-      h('tbody', null, lines.map((l) => l.row))),
-    h('p', { class: 'muted' }, t('page.attendance.neutral')));
-}

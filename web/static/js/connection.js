@@ -84,6 +84,11 @@ export class Connection {
     this.socket.connect();
   }
 
+  /** What this browser notices, told while it can be told; the journal keeps it anyway. @param {string} kind */
+  fact(kind) {
+    if (this.socket.connected) void this.command('fact', { kind, at: Date.now() * 1000 });
+  }
+
   /** @param {string} lang */
   speak(lang) {
     this.auth = { ...this.auth, lang };

@@ -8,6 +8,7 @@
 import { h } from './dom.js';
 import { icon } from './icons.js';
 import { first, t } from './texts.js';
+import { interruptionSection } from './interruption.js';
 import { ISOLATED, article, isCourt, roleName, seatState } from './words.js';
 
 /** @typedef {import('./types.js').State} State */
@@ -178,6 +179,6 @@ export function desk(state) {
   const free = view.recording.free_hours;
   return h('div', { class: 'desk', 'data-key': 'desk' },
     h('section', { class: 'only-narrow', 'data-key': 'shut' }, h('button', { class: 'mini', type: 'button', 'data-action': 'drawer' }, t('page.close'))),
-    archiveSection(view), phaseSection(view), checklistSection(view), requestsSection(view), peopleSection(view),
+    archiveSection(view), phaseSection(view), interruptionSection(view), checklistSection(view), requestsSection(view), peopleSection(view),
     free !== null && free !== undefined && h('section', { 'data-key': 'disk' }, h('p', null, icon('disk'), ' ', t('recording.free', { hours: Math.floor(free) }))));
 }

@@ -57,8 +57,16 @@ export class LocalDevices {
     this.tracks[kind] = track;
     this.preview.addTrack(track);
     this.state[kind] = this.off[kind] ? 'off' : 'on';
-    track.onended = () => { this.#drop(kind, 'lost'); this.changed(); };
+    track.onended = () => void this.#ended(kind);
     this.#apply();
+  }
+
+  /** The browser took the device away: withdrawn permission is told from a cable that was pulled. @param {'microphone'|'camera'} kind */
+  async #ended(kind) {
+    this.#drop(kind, 'lost');
+    const permission = await navigator.permissions?.query({ name: /** @type {PermissionName} */ (kind) }).catch(() => null);
+    if (permission?.state === 'denied' && this.state[kind] === 'lost') this.state[kind] = 'denied';
+    this.changed();
   }
 
   /** @param {'microphone'|'camera'} kind @param {Device} why */

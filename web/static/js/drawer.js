@@ -31,7 +31,8 @@ function requests(state) {
   const view = /** @type {import('./types.js').View} */ (state.view);
   const sent = ownRequests(state);
   return [h('h2', null, t('page.requests.new')),
-    h('div', { class: 'wishes' }, requestKinds(view).map((kind) => h('button', { class: 'wish', type: 'button', 'data-action': 'request', 'data-kind': kind, 'data-key': kind, 'aria-disabled': view.may.request ? null : 'true' }, t(`request.${kind}.long`), icon('right')))),
+    h('div', { class: 'wishes' }, requestKinds(view).map((kind) => h('button', { class: 'wish', type: 'button', 'data-action': 'request', 'data-kind': kind, 'data-key': kind, 'aria-disabled': view.may.request ? null : 'true' }, t(`request.${kind}.long`), icon('right'))),
+      view.may.reply && h('button', { class: 'wish', type: 'button', 'data-action': 'statement', 'data-key': 'statement' }, t('statement.title'), icon('right'))),
     sent.length > 0 && h('div', { class: 'section' }, h('h2', null, t('page.requests.sent')), sent)];
 }
 

@@ -8,7 +8,8 @@
  *   `video[data-seat]`, `button[data-command]`, `[data-action]`, and the read-only `window.__courtroom`.
  */
 
-import { carryOut, facts, seatMenu } from './acts.js';
+import { Acknowledger } from './acknowledge.js';
+import { carryOut, facts, refreshFile, seatMenu } from './acts.js';
 import { renderBand } from './band.js';
 import { setClock, tick } from './clock.js';
 import { startPage } from './common.js';
@@ -16,11 +17,13 @@ import { Connection, watchNetwork } from './connection.js';
 import { LocalDevices } from './devices.js';
 import { Checker, chime, deviceCheck, freshCheck } from './devicecheck.js';
 import { fill } from './dom.js';
+import { Journal } from './journal.js';
 import { Link } from './link.js';
 import { Media } from './media.js';
-import { chooseDevices, everyone, leave, makeRequest, more, requestMenu, undertaking } from './menus.js';
+import { chooseDevices, everyone, leave, makeRequest, more, requestMenu, statement, undertaking } from './menus.js';
 import { attach, preferences } from './pictures.js';
 import { room } from './room.js';
+import { Senses } from './senses.js';
 import { first, known, loadTexts, t } from './texts.js';
 import { readPage } from './types.js';
 import { countdown, ended, waiting } from './waiting.js';
@@ -46,12 +49,16 @@ const state = {
 const local = new LocalDevices(() => {
   Object.assign(state.devices, local.state, { stream: local.preview, sharing: local.screen !== null });
   media.refreshTracks();
+  senses.devices(local);
   reportDevices();
   if (checker && state.check.step === 'running') checker.listen();
   render();
 });
 const link = new Link(state, () => render());
-const media = new Media({ hearing: page.hearing, seat: page.seat }, local, (is) => { state.link.media = is; link.changed(media); render(); }, () => link.beat(media));
+const media = new Media({ hearing: page.hearing, seat: page.seat }, local, (is) => { state.link.media = is; senses.connection('media', is, { ice: media.pc?.iceConnectionState }); link.changed(media); render(); }, () => link.beat(media));
+const journal = new Journal({ hearing: page.hearing, seat: page.seat });
+const acknowledger = new Acknowledger((type, fields) => connection.command(type, fields));
+const senses = new Senses(journal, (kind) => connection?.fact(kind), () => media.pc);
 /** @type {Connection} */
 let connection;
 /** @type {Checker|null} */
@@ -87,8 +94,10 @@ function render() {
   const draw = { ended, check: deviceCheck, waiting, witness: witnessRoom, room }[which];
   fill(app, draw(state), countdown(state), toast());
   attach(media, state, () => { if (!state.devices.blockedSound) { state.devices.blockedSound = true; queueMicrotask(render); } });
+  refreshFile(state);
   tick(document);
   prefer();
+  acknowledger.shown(state.view);
 }
 
 function toast() {
@@ -272,7 +281,7 @@ const ACTIONS = {
   devices: () => chooseDevices(state, local).then(render),
   large: switchLarge,
   language: switchLanguage,
-  leave: () => leave(state, send).then((gone) => { if (gone) { state.link.ended = 'left'; media.close(); render(); } }),
+  leave: () => leave(state, send, () => say(t('leave.sent'))).then((gone) => { if (gone) { state.link.ended = 'left'; media.close(); render(); } }),
   more: () => more(state).then((action) => { if (action) void ACTIONS[action]?.(document.body); }),
   everyone: () => everyone(state),
   drawer: () => { state.ui.drawer = !state.ui.drawer; render(); },
@@ -281,6 +290,8 @@ const ACTIONS = {
   seat_menu: (e) => seatMenu(state, e.dataset.seat ?? '', send),
   all_seats: () => { state.ui.allSeats = !state.ui.allSeats; render(); },
   undertaking,
+  notice_read: (e) => acknowledger.read(Number(e.dataset.number)),
+  statement: () => statement(state, send).then((ok) => { if (ok) say(t('statement.sent')); }),
   retry: () => { connection.resume(); media.hurry(); },
   repeat: () => send('request', { kind: 'speak', text: t('page.link.repeat_text', { seconds: state.link.missed }) }).then((ok) => { if (ok) { state.link.missed = 0; say(t('page.waiting.told_long')); } }),
   seen: () => { state.link.missed = 0; render(); },
@@ -329,7 +340,7 @@ const network = () => { connection?.resume(); media.hurry(); };
 addEventListener('online', network);
 watchNetwork(network);
 addEventListener('resize', () => { state.ui.phone = narrow.matches; render(); });
-document.addEventListener('visibilitychange', prefer);
+document.addEventListener('visibilitychange', () => { prefer(); acknowledger.shown(state.view); });
 
 /** @param {import('./connection.js').Signal} signal */
 function signalled(signal) {
@@ -356,7 +367,8 @@ async function start() {
     signal: signalled,
     state: (is, detail) => {
       state.link.socket = is;
-      if (is === 'up') { reported = ''; preferred = ''; }
+      senses.connection('socket', is);
+      if (is === 'up') { reported = ''; preferred = ''; void journal.upload(); }
       else { console.info('signalling', is, detail); media.lineLost(); }
       link.changed(media);
       render();
@@ -366,7 +378,7 @@ async function start() {
 }
 
 Object.defineProperty(window, '__courtroom', {
-  get: () => ({ view: structuredClone(state.view), screen: screen(), link: { ...state.link }, pc: media.pc?.connectionState ?? 'none', lastError: media.lastError }),
+  get: () => ({ view: structuredClone(state.view), screen: screen(), link: { ...state.link }, pc: media.pc?.connectionState ?? 'none', lastError: media.lastError, journal: { ...journal.chain, state: journal.state } }),
 });
 
 void start();

@@ -2,6 +2,7 @@
  * The dialogs of a participant: devices, requests, leaving, more, everybody, the undertaking.
  */
 
+import { now } from './clock.js';
 import { show } from './dialog.js';
 import { h } from './dom.js';
 import { requestKinds } from './drawer.js';
@@ -64,18 +65,64 @@ export async function requestMenu(state, send) {
   if (value) await makeRequest(state, value, send);
 }
 
-/** Leave, or ask the court first. @param {State} state @param {Send} send @returns {Promise<boolean>} whether the person left */
-export async function leave(state, send) {
+/** Leave, or ask the court first. @param {State} state @param {Send} send @param {() => void} asked @returns {Promise<boolean>} whether the person left */
+export async function leave(state, send, asked) {
   const view = state.view;
   if (!view) return false;
   const live = view.room === 'courtroom' && view.phase !== 'closed';
+  const mayAsk = view.may.ask_leave || view.may.request;
   const { value } = await show({
     id: 'leave', title: t('page.leave.title'),
     body: [h('p', null, t(live ? 'page.leave.means' : 'page.leave.means_waiting')), live && view.isolated === false && h('p', { class: 'article' }, article(view, 'leave', true))],
-    buttons: [...(view.may.request ? [{ value: 'ask', label: t('page.leave.ask'), style: 'primary', action: 'ask_leave' }] : []), { value: 'leave', label: t('page.leave.now'), style: 'urgent', action: 'confirm_leave' }],
+    buttons: [...(mayAsk ? [{ value: 'ask', label: t('page.leave.ask'), style: 'primary', action: 'ask_leave' }] : []), { value: 'leave', label: t('page.leave.now'), style: 'urgent', action: 'confirm_leave' }],
   });
-  if (value === 'ask') await send('request', { kind: 'leave', text: '' });
+  if (value === 'ask' && (await askLeave(view, send))) asked();
   return value === 'leave' && send('leave');
+}
+
+/** Permission to be away for a while (准许暂离). @param {import('./types.js').View} view @param {Send} send */
+async function askLeave(view, send) {
+  if (!view.may.ask_leave) return send('request', { kind: 'leave', text: '' });
+  const { value, box } = await show({
+    id: 'ask-leave', title: t('leave.title'),
+    body: [h('p', null, t('leave.means')),
+      h('div', { class: 'field' }, h('label', { for: 'leave-minutes' }, t('leave.how_long')), h('select', { id: 'leave-minutes' }, [5, 10, 15, 30].map((n) => h('option', { value: n }, t('unit.minutes', { minutes: n }))))),
+      h('div', { class: 'field' }, h('label', { for: 'leave-reason' }, t('leave.reason')), h('textarea', { id: 'leave-reason', rows: 2, maxlength: 500, required: true }))],
+    buttons: [{ value: 'send', label: t('leave.send'), style: 'primary' }],
+  });
+  return value === 'send' && send('ask_leave', { reason: field(box, 'leave-reason'), until: now() + Number(field(box, 'leave-minutes')) * 6e7 });
+}
+
+/** @param {HTMLDialogElement} box @param {string} id */
+const field = (box, id) => /** @type {HTMLInputElement|null} */ (box.querySelector(`#${id}`))?.value.trim() ?? '';
+
+const REASONS = ['network_fault', 'device_damage', 'power_cut', 'force_majeure', 'other'];
+const MAX_FILE = 100 * 1024 * 1024;
+
+/** Why a person was away, in its own words (OLR 25); of a file the digest is registered. @param {State} state @param {Send} send */
+export async function statement(state, send) {
+  const view = state.view;
+  if (!view) return false;
+  const told = view.notices.filter((n) => n.code === 'prompted' || n.code === 'warned').at(-1);
+  const { value, box } = await show({
+    id: 'statement', title: t('statement.title'),
+    body: [h('p', null, t('statement.means')),
+      h('div', { class: 'field' }, h('label', { for: 'statement-reason' }, t('statement.reason')), h('select', { id: 'statement-reason' }, REASONS.map((one) => h('option', { value: one }, t(`absence.reason.${one}`))))),
+      h('div', { class: 'field' }, h('label', { for: 'statement-text' }, t('statement.text')), h('textarea', { id: 'statement-text', rows: 4, maxlength: 500, required: true })),
+      h('div', { class: 'field' }, h('label', { for: 'statement-file' }, t('statement.file')), h('input', { id: 'statement-file', type: 'file' }))],
+    buttons: [{ value: 'send', label: t('statement.send'), style: 'primary' }],
+  });
+  if (value !== 'send') return false;
+  const file = /** @type {HTMLInputElement|null} */ (box.querySelector('#statement-file'))?.files?.[0];
+  const proof = file ? await digestOf(file) : {};
+  return send('reply', { reason: field(box, 'statement-reason'), text: field(box, 'statement-text'), notice: Number(told?.values.notice ?? 0), ...proof });
+}
+
+/** @param {File} file */
+async function digestOf(file) {
+  if (file.size > MAX_FILE || !crypto.subtle) return {};
+  const sum = new Uint8Array(await crypto.subtle.digest('SHA-256', await file.arrayBuffer()));
+  return { attachment: [...sum].map((byte) => byte.toString(16).padStart(2, '0')).join(''), name: file.name.slice(0, 100), size: file.size };
 }
 
 /** @param {State} state @returns {Promise<string>} the chosen action */
@@ -85,6 +132,7 @@ export async function more(state) {
   const list = [
     { value: 'everyone', label: t('page.room.everyone') },
     ...(view?.media?.publish.includes('screen') && view.may.present ? [{ value: 'present', label: t(state.devices.sharing ? 'command.stop_presenting' : 'command.present') }] : []),
+    ...(view?.may.reply ? [{ value: 'statement', label: t('statement.title') }] : []),
     { value: 'help', label: t('page.room.help') }, { value: 'devices', label: t('page.room.devices') },
     { value: 'large', label: t(court ? 'page.normal_type' : 'page.large_type') }, { value: 'leave', label: t('command.leave'), style: 'urgent' },
   ];

@@ -42,6 +42,12 @@ function own(state) {
   return out;
 }
 
+/** The press that proves that a prompt or warning was read. @param {import('./types.js').Notice} notice */
+function readButton(notice) {
+  if (!notice.values.notice || notice.values.read || !['prompted', 'warned'].includes(notice.code)) return null;
+  return h('button', { class: 'mini light', type: 'button', 'data-action': 'notice_read', 'data-number': notice.values.notice }, t('page.notice.read'));
+}
+
 /** @param {State} state */
 export function notices(state) {
   const view = state.view;
@@ -52,7 +58,7 @@ export function notices(state) {
   if (view?.room && view.phase === 'technical_hold') ones.push(strip('hold', 'warn', t('phase.technical_hold'), t('page.room.hold_say'), null, 'pause'));
   const courts = (view?.notices ?? []).map((n) => {
     const body = known(`notice.${n.code}`) ? t(`notice.${n.code}`, n.values) : first([`page.notice.${n.code}`], n.values) || n.code;
-    return strip(`n-${n.id}`, n.level, '', body);
+    return strip(`n-${n.id}`, n.level, '', body, readButton(n));
   });
   return h('div', { class: 'notices', role: 'status', 'aria-live': 'polite', 'data-key': 'notices' }, ones, courts);
 }

@@ -13,8 +13,21 @@
  * @typedef {{item: string, met: boolean, waived: boolean, seat: string|null}} Check
  * @typedef {{id: string, seat: string, kind: string, text: string, at: number, granted: boolean|null}} Request
  * @typedef {{id: string, level: string, code: string, values: Record<string, string|number>, at: number}} Notice
- * @typedef {{state: string, since: number, until: number, cause: string|null, seq?: number}} Spell
- * @typedef {{seat: string, required: boolean, timeline: Spell[], prompts: number[], warnings: number[]}} Attendance
+ * @typedef {Record<string, string|number>} Row
+ * @typedef {{state: string, since: number, until: number, cause: string|null, seq?: number, evidence?: Row[],
+ *   attributions?: {cause: string, at: number, seq: number}[]}} Spell
+ * @typedef {{channel: string, state: string, at: number, seq: number, detail: string}} Delivery
+ * @typedef {{notice: number, step: string, at: number, delivered_at: number, read_at: number, ended_at: number, deliveries: Delivery[]}} Told
+ * @typedef {{seq: number, at: number, reason: string, text: string, notice: number, attachment: {sha256: string, name: string, size: number}|null}} Statement
+ * @typedef {{seat: string, required: boolean, timeline: Spell[], prompts: number[], warnings: number[], presence?: string,
+ *   offline?: boolean, notices?: Told[], statements?: Statement[], on_file?: {fact: string, holds: boolean, at: number, seq: number}[],
+ *   leave?: {until: number, asked: {request: string, reason: string, until: number, at: number, seq: number}[]},
+ *   next?: Record<string, {ok: boolean, why: string|null, from: number}>}} Attendance
+ * @typedef {{first_line: string, preconditions: {ok: boolean, text: string, word: string, refs: string}[], proposals: {cite: string, text: string}[]}} AbsenceTexts
+ * @typedef {{digest: string, seq: number, draft: {first_line: {code: string}, preconditions: {code: string}[]},
+ *   texts: Record<'zh'|'en', AbsenceTexts>}} Absence what `GET …/absence` answers
+ * @typedef {{parties: {seat: string, missed_us: number, spoke_us: number, missed: {from: number, to: number, cause: string|null, ours: boolean,
+ *   seq: number, recording_us: number|null, speakers: {seat: string}[]}[]}[]}} Fairness what `GET …/fairness` answers
  * @typedef {{state: string, reason?: string|null, since?: number, free_hours?: number|null}} Recording
  *
  * @typedef {Object} View
@@ -38,6 +51,8 @@
  * @property {Notice[]} notices
  * @property {Recording} recording
  * @property {Attendance[]} attendance
+ * @property {{grounds: string[], proposal: {id: string, ground: string, by: string, name: string, at: number, until: number}|null,
+ *   interrupted_by: string[]}|null} [interruption] bench and clerk: what takes two people
  * @property {{state: string, progress: number, eta_s: number|null}|null} archive
  * @property {{court: number}} clock
  *

@@ -14,6 +14,9 @@ import { isCourt } from './words.js';
 /** @typedef {import('./types.js').State} State */
 /** @typedef {import('./types.js').View} View */
 
+/** Who signs the integrity value after the close (courtroom/hearing/signing.py decides; this only shows the way). */
+const SIGNING = ['plaintiff', 'defendant', 'third_party', 'prosecutor', 'accused', 'counsel'];
+
 /** Own picture; nobody else sees it. @param {State} state @param {import('./dom.js').Child} caption @param {string} [style] @param {import('./dom.js').Child} [over] */
 export function preview(state, caption, style = '', over = null) {
   const picture = state.devices.camera === 'on';
@@ -84,5 +87,7 @@ export function ended(state) {
     h('div', { class: 'sheet narrow section' },
       h('div', { class: 'accent' }, h('h1', null, t(`page.ended.${why}.title`)), h('p', { class: 'say' }, t(`page.ended.${why}.say`))),
       h('div', { class: 'row section' }, back && h('button', { class: 'btn primary', type: 'button', 'data-action': 'return' }, t('page.ended.return'))),
+      view && ['closed', 'offline'].includes(why) && SIGNING.includes(view.seat.role) && !view.isolated && h('div', { class: 'card next section', 'data-key': 'sign' }, h('p', null, t('page.sign.open_say')),
+        h('p', { class: 'section-small' }, h('a', { class: 'btn primary', href: `/h/${encodeURIComponent(view.hearing)}/sign?seat=${encodeURIComponent(view.seat.id)}`, 'data-action': 'sign' }, t('page.sign.open')))),
       view && why === 'closed' && isCourt(view.seat.role) && h('div', { class: 'card section' }, archiveSection(view) ?? h('p', null, t('page.archive.state.none')))));
 }

@@ -1,0 +1,61 @@
+/**
+ * The facts of one archived sitting, and the two clocks of it: the court's, and the film's.
+ *
+ * Rules: a long interruption is a short plate in the film, so neither clock follows from the other by subtraction; what a
+ * moment of the court is in the film stands in `parts` (from the sealed manifest). Without parts the film runs straight.
+ */
+
+import { readPage } from './types.js';
+
+/** @typedef {{kind: string, court_at: number, at_us: number, length_us: number}} Part */
+/** @typedef {{phase: string, from_at: number, to_at: number}} Phase */
+/** @typedef {{from_at: number, to_at: number, reason: string, fault?: boolean, by?: string[]}} Gap */
+/** @typedef {{state: string, since: number, until: number, cause: string|null}} ArchiveSpell */
+/** @typedef {{seat: string, role: string, side: string, name: string, spells: ArchiveSpell[], prompts: number[], warnings: number[]}} Strip */
+/**
+ * @typedef {{lang: 'zh'|'en', hearing: string, seat?: string, state: string, opened_at: number, from_at?: number, to_at?: number,
+ *   duration_us: number, digest?: string, parts?: Part[], phases?: Phase[], gaps?: Gap[], presence?: Strip[], video_url?: string,
+ *   verify_url?: string, status_url?: string, speakers_url?: string, copies_url?: string, signatures_url?: string,
+ *   explanation_url?: string}} ArchivePage
+ */
+
+export const page = /** @type {ArchivePage} */ (/** @type {unknown} */ (readPage()));
+
+export const FROM = page.from_at || page.opened_at;
+export const TO = Math.max(FROM + 1, page.to_at || FROM + page.duration_us);
+const parts = page.parts ?? [];
+
+/** What follows when a seat asks: it names itself, since it may hold more than one. */
+export const asSeat = () => (page.seat ? { 'Courtroom-Seat': page.seat } : /** @type {Record<string, string>} */ ({}));
+
+/** @param {number} at µs of the court clock @returns {number} seconds of the film */
+export function toFilm(at) {
+  let found = null;
+  for (const part of parts) if (part.court_at <= at) found = part;
+  if (!found) return parts.length ? 0 : Math.max(0, at - FROM) / 1e6;
+  return (found.at_us + Math.min(at - found.court_at, Math.max(0, found.length_us - 1))) / 1e6;
+}
+
+/** @param {number} seconds of the film @returns {number} µs of the court clock */
+export function toCourt(seconds) {
+  let found = null;
+  for (const part of parts) if (part.at_us <= seconds * 1e6) found = part;
+  return found ? found.court_at + Math.round(seconds * 1e6) - found.at_us : FROM + Math.round(seconds * 1e6);
+}
+
+/** A moment of the court as a place on the line. @param {number} at µs */
+export const percent = (at) => `${(Math.min(1, Math.max(0, (at - FROM) / (TO - FROM))) * 100).toFixed(3)}%`;
+
+/** A stretch of the court as a place on the line. @param {number} from @param {number} to */
+export const span = (from, to) => ({ left: percent(from), width: `${(Math.max(0, Math.min(to, TO) - Math.max(from, FROM)) / (TO - FROM) * 100).toFixed(3)}%` });
+
+/**
+ * A request as this page's reader; the answer's JSON, or an error with the court's own sentence.
+ * @param {string} url @param {RequestInit} [init]
+ */
+export async function ask(url, init = {}) {
+  const answer = await fetch(url, { ...init, headers: { ...asSeat(), ...(init.body ? { 'Content-Type': 'application/json' } : {}) } });
+  const said = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(said.detail || said.code || String(answer.status));
+  return said;
+}
