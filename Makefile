@@ -62,5 +62,33 @@ web/node_modules/.installed: web/package.json web/package-lock.json | $(VENV)/.r
 fuzz: $(VENV)/.tools
 	$(BIN)/python -m tests.fuzz $(RUN)
 
+# Fifteen faults of browsers, networks and processes, and the cause the court names: make faults RUN="--runs 10 --seed 1"
+.PHONY: faults
+faults: $(VENV)/.tools web/node_modules/.installed
+	tests/install
+	$(BIN)/python -m tests.lab.faults $(RUN)
+
+# Every layout of the recorded picture, to be looked at: build/sheet
+.PHONY: sheet
+sheet: $(VENV)/.tools
+	$(BIN)/python -m tests.recorder.sheet $(RUN)
+
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# Attacks on marked copies and who is named; an hour. In pieces: make marks RUN="--keep DIR --append --only 480p"
+.PHONY: marks
+marks: $(VENV)/.tools web/node_modules/.installed
+	tests/install
+	$(BIN)/python -m tests.bench.marks $(RUN)
+
+.PHONY: tamper
+# Every byte of a small archive damaged, one after another, and each found where it is (minutes): make tamper
+tamper: $(VENV)/.tools
+	$(BIN)/python -m tests.recorder.tamper $(RUN)
+
+# The processes that keep the record are killed at moments of chance: make kills RUN="--kills 100 --seed 1"
+.PHONY: kills
+kills: $(VENV)/.tools
+	tests/install
+	$(BIN)/python -m tests.lab.kills $(RUN)
