@@ -29,6 +29,8 @@ contracts: $(VENV)/.tools
 bench: $(VENV)/.tools web/node_modules/.installed
 	tests/install bench
 	$(BIN)/python -m tests.bench $(RUN)
+	$(BIN)/python -m tests.bench.compose
+	$(BIN)/python -m tests.bench.verify
 
 # Long runs across bad lines; each takes options: make cuts RUN="--seed 2 --first 0 --last 10"
 grid cuts narrow soak: $(VENV)/.tools web/node_modules/.installed

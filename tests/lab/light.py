@@ -86,11 +86,17 @@ class Media(Client):
 
     async def fall(self) -> None:
         """Gone without a word: what a closed lid does."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-        self.close()
+        try:
+            await _ended(self._task)
+        finally:
+            self.close()
+
+
+async def _ended(task: asyncio.Task[None] | None) -> None:
+    """Cancels a task. (To await it and to suppress its CancelledError would swallow one that is meant for us.)"""
+    if task is not None:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def _payload_type(offer: str, codec: str) -> str:
@@ -143,10 +149,7 @@ class Seat:
 
     async def go(self) -> None:
         """The page is closed: no word to anybody."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await _ended(self._task)
         await self.hush()
         if self._socket is not None:
             await self._socket.disconnect()
