@@ -139,7 +139,7 @@ async def test_the_line_shows_who_spoke_and_a_click_goes_there(court_house: Hous
         page = screen.page
         await page.wait_for_function("document.getElementById('programme').readyState > 0")
         await page.wait_for_selector("[data-speech-state=ready]")
-        speech = page.locator("[data-speech=s-w1]").first
+        speech = page.locator("[data-speech=s-df]").first
         await speech.click()
         begun = await page.evaluate("document.getElementById('programme').currentTime")
         assert begun == pytest.approx(float(await speech.get_attribute("data-jump") or 0), abs=1)
