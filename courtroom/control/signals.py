@@ -24,7 +24,7 @@ from courtroom.hearing.presence import Row
 
 KEPT_US: Final = 60_000_000
 CUT_US: Final = 5_000_000
-LEAST_READINGS: Final = 5
+LEAST_READINGS: Final = 10  # seconds; what a line does right after it has come up says little about it
 HIGH_LOSS_PERMILLE: Final = 100
 HIGH_RTT_US: Final = 1_500_000
 HIGH_JITTER_US: Final = 200_000

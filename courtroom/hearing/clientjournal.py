@@ -50,6 +50,8 @@ THROTTLED_MS: Final = 90_000
 LEAD_US: Final = 20_000_000
 """How long before the court noticed a loss its beginning may lie."""
 LAG_US: Final = 2_000_000
+CUT_US: Final = 5_000_000
+"""A loss is noticed after two seconds, and a reading looks back over some: those taken so near are of the cut."""
 EARLIER_US: Final[Mapping[str, int]] = {presence.BATTERY_LOW: 900_000_000, presence.HIGH_LOSS: 60_000_000}
 """Facts that speak of a loss that came later."""
 
@@ -254,11 +256,14 @@ def _spell_of(note: Note, row: Row, spells: Sequence[Spell], clock: Clock, now: 
 def _rank(spell: Spell, fact: str, begin: int, end: int, error: int, now: int) -> int | None:
     """0 it lasted into the loss · 1 it lies in the interruption · 2 it leads to it · 3 it came just after."""
     until = spell.until or now
+    if fact == presence.HIGH_LOSS:
+        # a line is called bad by what it was before the cut: later readings measure the cut itself
+        latest = spell.since - CUT_US - error
+        return 2 if spell.since - EARLIER_US[fact] - error <= begin and end <= latest else None
     if begin < end and begin - error <= spell.since <= end + error:
         return 0
-    # a line is called bad by what it was before the cut: afterwards the cut itself is what is measured
-    if spell.since <= begin <= until and fact != presence.HIGH_LOSS:
+    if spell.since <= begin <= until:
         return 1
     if spell.since - EARLIER_US.get(fact, LEAD_US) - error <= begin <= spell.since:
         return 2
-    return 3 if until < begin <= until + LAG_US + error and fact != presence.HIGH_LOSS else None
+    return 3 if until < begin <= until + LAG_US + error else None

@@ -195,6 +195,7 @@ def test_a_low_battery_reaches_far_ahead_and_a_bad_line_only_back() -> None:
     seat = away((1000, 1030))
     assert belongs(seat, "battery", 400, percent=4, charging=0) == [10]
     assert belongs(seat, "quality", 980, loss_permille=500, rtt_ms=1) == [10]
+    assert belongs(seat, "quality", 997, loss_permille=500, rtt_ms=1) == []  # noticed two seconds after it began
     assert belongs(seat, "quality", 1010, loss_permille=500, rtt_ms=1) == []  # that is the cut itself
 
 
