@@ -2,7 +2,7 @@
 
 Rules
 * The worker's reading of a line (loss, round trip, jitter) is kept for the last 60 s and stands beside every loss. What
-  was bad before the last seconds is called bad; the last seconds are the cut itself.
+  was bad before the last seconds is called bad; the last seconds are the cut itself, those of an earlier cut that one.
 * What a browser said of itself (battery, device, permission, hidden page) stands until it says otherwise or is too old.
 * Our media port: if nobody was received on it in the last seconds, that is our fault to explain; if others were, that
   is said too.
@@ -19,11 +19,10 @@ from statistics import median_low
 from typing import Final
 
 from courtroom.hearing import presence
-from courtroom.hearing.model import Hearing, Presence
+from courtroom.hearing.model import Hearing, Presence, Seat
 from courtroom.hearing.presence import Row
 
 KEPT_US: Final = 60_000_000
-CUT_US: Final = 5_000_000
 LEAST_READINGS: Final = 10  # seconds; what a line does right after it has come up says little about it
 HIGH_LOSS_PERMILLE: Final = 100
 HIGH_RTT_US: Final = 1_500_000
@@ -128,7 +127,7 @@ class Signals:
     # --- at a loss --------------------------------------------------------------------------------
 
     def at_loss(self, hearing: Hearing, seat: str, at: int, port: Port | None) -> tuple[Row, ...]:
-        rows = [*self._line(seat, at), *self._live(seat, at)]
+        rows = [*self._line(hearing.seats[seat], at), *self._live(seat, at)]
         if at - self._trouble[0] < TROUBLE_US:
             rows.append(_row(presence.CAPTURE_TROUBLE, at, code=self._trouble[1]))
         together = presence.context_of(hearing, hearing.seats[seat], at).together
@@ -140,8 +139,8 @@ class Signals:
                 rows.append(_row(presence.SAME_NETWORK, at, seats=together + 1))
         return tuple(rows)
 
-    def _line(self, seat: str, at: int) -> list[Row]:
-        readings = [one for one in self._lines.pop(seat, ()) if at - one.at <= KEPT_US]
+    def _line(self, seat: Seat, at: int) -> list[Row]:
+        readings = [one for one in self._lines.pop(seat.id, ()) if at - one.at <= KEPT_US]
         if not readings:
             return []
         loss = [one.loss_permille for one in readings if one.loss_permille >= 0] or [-1]
@@ -153,7 +152,7 @@ class Signals:
                 worst_permille=max(loss), rtt_us=median_low(rtt), jitter_us=max(jitter),
             )
         ]  # fmt: skip
-        before = [one for one in readings if at - one.at > CUT_US]
+        before = [one for one in readings if at - one.at > presence.CUT_US and presence.tells_of_line(seat, one.at)]
         if len(before) >= LEAST_READINGS and (bad := _bad(before)):
             rows.append(bad)
         return rows

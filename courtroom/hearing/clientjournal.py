@@ -50,8 +50,6 @@ THROTTLED_MS: Final = 90_000
 LEAD_US: Final = 20_000_000
 """How long before the court noticed a loss its beginning may lie."""
 LAG_US: Final = 2_000_000
-CUT_US: Final = 5_000_000
-"""A loss is noticed after two seconds, and a reading looks back over some: those taken so near are of the cut."""
 EARLIER_US: Final[Mapping[str, int]] = {presence.BATTERY_LOW: 900_000_000, presence.HIGH_LOSS: 60_000_000}
 """Facts that speak of a loss that came later."""
 
@@ -234,10 +232,16 @@ def by_interruption(seat: Seat, notes: Iterable[Note], clock: Clock, now: int) -
     spells = presence.gaps(seat)[-MAX_GAPS:]
     for note in notes:
         row = row_of(note, clock)
+        if row is not None and row["fact"] == presence.HIGH_LOSS and not _tells_of_line(seat, row, clock):
+            continue
         spell = _spell_of(note, row, spells, clock, now) if row is not None else None
         if row is not None and spell is not None:
             found.setdefault(spell.seq, []).append(row)
     return {began: tuple(rows[:MAX_ROWS]) for began, rows in found.items()}
+
+
+def _tells_of_line(seat: Seat, row: Row, clock: Clock) -> bool:
+    return presence.tells_of_line(seat, int(row["court_at"]), clock.error_us)
 
 
 def _spell_of(note: Note, row: Row, spells: Sequence[Spell], clock: Clock, now: int) -> Spell | None:
@@ -257,9 +261,7 @@ def _rank(spell: Spell, fact: str, begin: int, end: int, error: int, now: int) -
     """0 it lasted into the loss · 1 it lies in the interruption · 2 it leads to it · 3 it came just after."""
     until = spell.until or now
     if fact == presence.HIGH_LOSS:
-        # a line is called bad by what it was before the cut: later readings measure the cut itself
-        latest = spell.since - CUT_US - error
-        return 2 if spell.since - EARLIER_US[fact] - error <= begin and end <= latest else None
+        return 2 if spell.since - EARLIER_US[fact] - error <= begin <= spell.since else None
     if begin < end and begin - error <= spell.since <= end + error:
         return 0
     if spell.since <= begin <= until:

@@ -26,6 +26,10 @@ MAX_INT: Final = 2**53 - 1
 TOGETHER_US: Final = 3_000_000
 """Seats that drop within this time drop together."""
 TOGETHER_SEATS: Final = 3
+CUT_US: Final = 5_000_000
+"""A loss is noticed after two seconds, and a reading looks back over some: those taken so near are of the cut."""
+SETTLING_US: Final = 15_000_000
+"""What a connection that has just come back says of loss is still of the cut: repairs asked for, rates found anew."""
 
 LEAVE_CLICK: Final = "leave_click"  # the leave button
 HUNG_UP: Final = "hung_up"  # the explicit DELETE of the media resource
@@ -206,6 +210,18 @@ def weighed(evidence: Iterable[Mapping[str, str | int]], cause: Cause) -> tuple[
 def gaps(seat: Seat) -> tuple[Spell, ...]:
     """The seat's interruptions and leavings in order, over or not."""
     return tuple(spell for spell in seat.timeline if spell.cause is not None and spell.state is not Presence.REMOVED)
+
+
+def tells_of_line(seat: Seat, at: int, error: int = 0) -> bool:
+    """Whether a reading of the seat's line at ``at`` (µs, known to ``error``) speaks of the line, and not of a cut.
+
+    What is read shortly before an interruption is noticed, in it, or while the connection finds its rate again,
+    measures that interruption: a later one must not be called a bad line for it.
+    """
+    return not any(
+        gap.since - CUT_US - error <= at and (not gap.until or at <= gap.until + SETTLING_US + error)
+        for gap in gaps(seat)
+    )
 
 
 def gap_of(seat: Seat, began: int = 0) -> Spell | None:

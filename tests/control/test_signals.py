@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from courtroom.control.signals import Port, Reading, Signals
 from courtroom.hearing import presence
 from courtroom.hearing.commands import ObserveLoss
-from courtroom.hearing.model import Cause
+from courtroom.hearing.model import Cause, Presence, Spell
 from courtroom.hearing.presence import Row
 from tests.hearing.house import CLERK, DEFENDANT, JUDGE, PLAINTIFF, PLANS, House
 
@@ -53,6 +55,20 @@ def test_a_line_that_was_bad_before_is_called_bad_and_a_cut_is_not() -> None:
         signals = Signals()
         read(signals, court.now, loss, rtt=rtt, last=last)
         rows = facts(signals.at_loss(court.hearing, PLAINTIFF, court.now, None))
+        assert (presence.HIGH_LOSS in rows) is bad
+
+
+def test_what_an_earlier_cut_left_in_the_readings_is_not_the_line() -> None:
+    court = house()
+    for ago, bad in ((60, True), (22, False)):  # read from 40 s, or from 2 s, after the return
+        signals, now = Signals(), court.now
+        read(signals, now, 300, seconds=20)
+        gap = Spell(Presence.INTERRUPTED, now - (ago + 5) * S, now - ago * S, Cause.NETWORK_LOST, (), 7)
+        hearing = court.hearing
+        seat = replace(hearing.seats[PLAINTIFF], timeline=(gap, Spell(Presence.PRESENT, now - ago * S)))
+        hearing = replace(hearing, seats={**hearing.seats, PLAINTIFF: seat})
+        rows = facts(signals.at_loss(hearing, PLAINTIFF, now, None))
+        assert "line_quality" in rows
         assert (presence.HIGH_LOSS in rows) is bad
 
 

@@ -199,6 +199,13 @@ def test_a_low_battery_reaches_far_ahead_and_a_bad_line_only_back() -> None:
     assert belongs(seat, "quality", 1010, loss_permille=500, rtt_ms=1) == []  # that is the cut itself
 
 
+def test_what_an_earlier_cut_left_in_the_readings_is_no_bad_line() -> None:
+    seat = away((100, 110), (150, 160))
+    for at, found in ((97, []), (105, []), (124, []), (127, [11]), (146, [])):
+        assert belongs(seat, "quality", at, loss_permille=500, rtt_ms=1) == found, at
+    assert belongs(seat, "quality", 127, j.Clock(0, 3 * S), loss_permille=500, rtt_ms=1) == []  # 3 s either way
+
+
 def test_a_sleep_and_a_crash_count_from_their_beginning() -> None:
     seat = away((100, 130))
     assert belongs(seat, "sleep", 130, ms=31_000, hidden=0) == [10]
