@@ -6,15 +6,14 @@ views go out → the command is acknowledged with its ledger number. If appendin
 plane stays narrowed to what both states allow, the bench is told, and the asker gets ``store_failed``.
 
 Everything that touches this hearing goes through one bounded inbox: commands, media requests, what workers and the
-writer report. Connections are judged here too: a seat is connected while its signalling is; its media going silent is a
-loss at once (COURT.md 6), with our own faults named first.
+writer report. Who is connected is judged by ``connections``; what the record needs after the close is ``closing``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -25,8 +24,10 @@ from courtroom.control.api import Archive, Copy, Session
 from courtroom.control.archive import ArchiveJobs
 from courtroom.control.capture import CaptureWriter
 from courtroom.control.clock import CourtClock
-from courtroom.control.copies import Copies
+from courtroom.control.closing import Closing
+from courtroom.control.connections import Connections, Evidence, fact
 from courtroom.control.heads import EVERY_S, Heads
+from courtroom.control.inbox import Inbox
 from courtroom.control.media import Desired, MediaPlane, WorkerDown
 from courtroom.control.notify.notices import Notices
 from courtroom.control.recording import Recording
@@ -34,20 +35,14 @@ from courtroom.control.relay import Relay
 from courtroom.control.rulings import with_draft
 from courtroom.control.screens import screen
 from courtroom.control.second import SecondCopies
-from courtroom.control.signals import ENDS, Signals
 from courtroom.control.speech import Speech
 from courtroom.control.workers import WorkerPool
-from courtroom.errors import CourtroomError, Refused, Unavailable
+from courtroom.errors import Refused, Unavailable
 from courtroom.hearing import presence
 from courtroom.hearing.access import Edge, edges, media_room
 from courtroom.hearing.commands import (
     Command,
     Leave,
-    ObserveArchive,
-    ObserveArrival,
-    ObserveCapture,
-    ObserveEvidence,
-    ObserveJudgeGone,
     ObserveLapse,
     ObserveLoss,
     Rule,
@@ -57,27 +52,14 @@ from courtroom.hearing.events import CaptureNoted, DevicesChanged, Event, Record
 from courtroom.hearing.evolve import evolve, settle
 from courtroom.hearing.guards import allowed
 from courtroom.hearing.ledger import Entry, SignedHead, entry_for
-from courtroom.hearing.model import Cause, Hearing, Role, RoomKind
+from courtroom.hearing.model import Hearing, RoomKind
 from courtroom.hearing.phases import recording_on
-from courtroom.hearing.presence import Row
-from courtroom.hearing.signing import seal_detail
 from courtroom.hearing.view import presence_report
 from courtroom.store.ports import Ledgers
 
-INBOX: Final = 512
-DRAIN_TIMEOUT_S: Final = 40.0  # a worker gives up what the writer has not answered for 30 s
-REOPEN_S: Final = 1.0
 LOOK_EVERY_S: Final = 2.0
-JUDGE_GRACE_S: Final = 3.0
-JUDGE_GRACE_PLATFORM_S: Final = 15.0
-EARLY_FOR_US: Final = 15_000_000
-KEEP_MEDIA_S: Final = 60.0
-SIGNALLING_ALONE: Final = frozenset({presence.HEARTBEAT_SILENT, presence.SOCKET_DROPPED})
-"""Facts about the socket that say nothing about the person behind it."""
-MAX_EARLY: Final = 16
 
 T = TypeVar("T")
-Evidence = Mapping[str, str | int]
 log = structlog.get_logger()
 
 
@@ -111,35 +93,29 @@ class CourtroomActor:
         self._ids = ids
         self._ledgers = ledgers
         self._heads = Heads(ledgers, clock, sign, key_hex)
-        self._archives = archives
         self._relay = relay
-        self._inbox: asyncio.Queue[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any] | None]] = asyncio.Queue()
-        self._sessions: dict[str, Session] = {}
+        self._inbox = Inbox(hearing.id)
         self._shown: dict[str, tuple[str, dict[str, Any]]] = {}  # what each seat's session was last told
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._kept: dict[str, tuple[str, asyncio.TimerHandle | None]] = {}  # transports whose page is away
-        self._faults: dict[str, int] = {}  # notices of our own troubles: code → since
-        self._early: dict[str, tuple[int, tuple[Row, ...]]] = {}  # evidence ahead of its loss
-        self._signals = Signals()
+        self.faults: dict[str, int] = {}  # notices of our own troubles: code → since
         self._speech = Speech()
         self._notices = notices
-        self.media = MediaPlane(hearing.id, pool, self._hear, self._mark_media)
         self.recording = Recording(
             writer,
-            note=lambda observation: self._post(lambda: self._carry_out(observation)),
-            changed=lambda: self._post(self._tell),
-            reopen=self._reopen_beside,
+            note=lambda observation: self.post(lambda: self.carry_out(observation)),
+            changed=lambda: self.post(self.tell),
+            reopen=lambda: self.beside(self._closing.reopen, "reopen"),
             copies=copies,
         )
-        self.archive = Archive()
-        self._copies = Copies(self, archives.copies, clock.now)
+        self.media = MediaPlane(hearing.id, pool, self._hear, self.recording.mark)
+        self.connections = Connections(self, clock)
+        self._closing = Closing(self, archives, clock)
         self._tasks: list[asyncio.Task[None]] = []
 
     # --- life -------------------------------------------------------------------------------------
 
     def start(self) -> None:
         self._tasks = [
-            asyncio.create_task(self._run(), name=f"courtroom-{self.id}"),
+            asyncio.create_task(self._inbox.run(), name=f"courtroom-{self.id}"),
             asyncio.create_task(self._sign_now_and_then(), name=f"heads-{self.id}"),
             asyncio.create_task(self._look_now_and_then(), name=f"looks-{self.id}"),
         ]
@@ -151,24 +127,18 @@ class CourtroomActor:
         hearing = self._hearing
         if hearing.take and not hearing.closed_at:
             self.recording.media_lost(hearing.at, "control_restarted")
-            await self._do(self._reopen_take)
+            await self._inbox.do(self._closing.reopen)
         for seat in hearing.seats.values():
             if seat.connected:
-                evidence = (_fact(presence.CONTROL_RESTARTED, now),)
+                evidence = (fact(presence.CONTROL_RESTARTED, now),)
                 await self.submit(ObserveLoss(seat=seat.id, connection=seat.connection, evidence=evidence))
         if hearing.closed_at:
-            self._post(self._finish)
+            self.post(self._closing.finish)
 
     async def close(self) -> None:
         """The process ends: sessions are told to come back, nothing is lost, presence is not touched."""
-        for timer in self._timers.values():
-            timer.cancel()
-        for seat in list(self._kept):
-            self._let_go(seat)
-        for session in list(self._sessions.values()):
-            session.close("closing")
-        self._sessions.clear()
-        await self._copies.close()
+        self.connections.close()
+        await self._closing.copies.close()
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -190,6 +160,10 @@ class CourtroomActor:
     def names(self) -> Mapping[str, str]:
         return self._names
 
+    @property
+    def archive(self) -> Archive:
+        return self._closing.archive
+
     def presence(self) -> dict[str, Any]:
         return presence_report(self._hearing, self._names, self._clock.now())
 
@@ -203,21 +177,21 @@ class CourtroomActor:
 
     async def submit(self, command: Command) -> int:
         if isinstance(command, Leave):
-            return await self._do(lambda: self._leave(command))
+            return await self._inbox.do(lambda: self._leave(command))
         if isinstance(command, Rule):
             ruling = await self._drafted(command)
-            return await self._do(lambda: self._rule(ruling))
-        return await self._do(lambda: self._carry_out(command))
+            return await self._inbox.do(lambda: self._rule(ruling))
+        return await self._inbox.do(lambda: self.carry_out(command))
 
     async def attach(self, seat: str, session: Session) -> None:
-        await self._do(lambda: self._attach(seat, session))
+        await self._inbox.do(lambda: self.connections.attach(seat, session))
 
     async def detach(self, seat: str, session: Session, evidence: Sequence[Evidence]) -> None:
-        if self._sessions.get(seat) is session:
-            await self._do(lambda: self._detach(seat, session, evidence))
+        if self.connections.sessions.get(seat) is session:
+            await self._inbox.do(lambda: self.connections.detach(seat, session, evidence))
 
     async def note_evidence(self, seat: str, evidence: Sequence[Evidence]) -> None:
-        await self._do(lambda: self._weigh(seat, tuple(dict(row) for row in evidence)))
+        await self._inbox.do(lambda: self.connections.weigh(seat, tuple(dict(row) for row in evidence)))
 
     async def open_media(self, seat: str, places: int, publish: Sequence[str]) -> tuple[str, str]:
         async def work() -> tuple[str, str]:
@@ -226,13 +200,13 @@ class CourtroomActor:
                 raise Refused("no_media_here")
             return await self.media.open(seat, key, places, publish)
 
-        return await self._do(work)
+        return await self._inbox.do(work)
 
     async def answer_media(self, seat: str, transport: str, sdp: str) -> None:
-        await self._do(lambda: self.media.answer(seat, transport, sdp))
+        await self._inbox.do(lambda: self.media.answer(seat, transport, sdp))
 
     async def restart_media(self, seat: str, transport: str) -> str:
-        return await self._do(lambda: self.media.restart(seat, transport))
+        return await self._inbox.do(lambda: self.media.restart(seat, transport))
 
     async def hang_up(self, seat: str, transport: str) -> None:
         """In the courtroom this is the leave button; a device check in the waiting room just ends."""
@@ -246,33 +220,33 @@ class CourtroomActor:
             if in_court:
                 await self._leave(Leave(actor=seat))
 
-        await self._do(work)
+        await self._inbox.do(work)
 
     def set_preferences(self, seat: str, places: Sequence[Mapping[str, Any]]) -> None:
         self.media.prefer(seat, places)
 
     async def verify_archive(self) -> dict[str, Any]:
-        if self.archive.bag is None:
-            raise Refused("no_archive")
-        return await self._archives.verify(self.archive.bag)
+        return await self._closing.verify()
 
     async def read_archive(self, reader: str) -> Path:
-        if self.archive.bag is None:
-            raise Refused("no_archive")
-        await self.submit(ObserveArchive(what="read", detail={"reader": reader, "what": "programme"}))
-        return self._archives.programme(self.archive.bag)
+        return await self._closing.read(reader)
 
     def copies(self) -> Sequence[Copy]:
-        return self._copies.listed()
+        return self._closing.copies.listed()
 
     async def issue_copy(self, recipient: str, purpose: str, by: str) -> Copy:
-        return await self._copies.issue(recipient, purpose, by)
+        return await self._closing.copies.issue(recipient, purpose, by)
 
     async def read_copy(self, copy: str, reader: str) -> Path:
-        return await self._copies.read(copy, reader)
+        return await self._closing.copies.read(copy, reader)
 
     async def speakers(self) -> dict[str, Any]:
-        return await self._archives.speakers.of(self.archive.bag if self.archive.state == "sealed" else None)
+        return await self._closing.speakers()
+
+    async def settle_recording(self, take: str) -> None:
+        """Returns when every captured packet is sealed on disk and every seal is in the ledger under a signed head."""
+        await self._closing.settle(take)
+        await self._inbox.do(self._sign_head)
 
     async def _drafted(self, command: Rule) -> Rule:
         """A ruling names the draft that lay before the judge. Not in turn: a long ledger takes seconds to replay."""
@@ -283,49 +257,30 @@ class CourtroomActor:
 
     async def _rule(self, command: Rule) -> int:
         """The head over a ruling is signed at once."""
-        seq = await self._carry_out(command)
+        seq = await self.carry_out(command)
         try:
             await self._sign_head()
         except Unavailable as error:  # the ruling stands; the next turn of ``_sign_now_and_then`` signs it
             log.error("head_not_saved", hearing=self.id, code=error.code)
         return seq
 
-    # --- the inbox --------------------------------------------------------------------------------
+    def post(self, work: Callable[[], Awaitable[Any]]) -> None:
+        """In turn, without an asker."""
+        self._inbox.post(work)
 
-    async def _do(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Runs ``work`` in turn and returns what it returns; the asker going away does not stop it half-way."""
-        if self._inbox.qsize() >= INBOX:
-            raise Unavailable("court_busy")
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._inbox.put_nowait((work, future))
-        return await future
+    def beside(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        """Not in turn: the hearing does not wait for it; ended with the process."""
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(asyncio.create_task(work(), name=f"{name}-{self.id}"))
 
-    def _post(self, work: Callable[[], Awaitable[Any]]) -> None:
-        """The same without an asker, for what our own processes report: bounded by their rates, never refused, since
-        it may be part of the record."""
-        self._inbox.put_nowait((work, None))
-
-    async def _run(self) -> None:
-        while True:
-            work, future = await self._inbox.get()
-            try:
-                result = await work()
-            except CourtroomError as error:
-                if future is None:
-                    log.info("observation_refused", hearing=self.id, code=error.code)
-                elif not future.done():
-                    future.set_exception(error)
-            except Exception as error:
-                log.exception("courtroom_bug", hearing=self.id)
-                if future is not None and not future.done():
-                    future.set_exception(error)
-            else:
-                if future is not None and not future.done():
-                    future.set_result(result)
+    async def _leave(self, command: Leave) -> int:
+        seq = await self.carry_out(command)
+        await self.media.drop(command.actor)
+        return seq
 
     # --- narrow, record, widen, tell --------------------------------------------------------------
 
-    async def _carry_out(self, command: Command) -> int:
+    async def carry_out(self, command: Command) -> int:
         before = self._hearing
         at = self._clock.now()
         events = decide(before, command, at, self._ids)
@@ -339,15 +294,15 @@ class CourtroomActor:
         try:
             await self._ledgers.append(self.id, entries, self._fence)
         except Unavailable:
-            self._faults["store_failed"] = at
-            await self._tell()
+            self.faults["store_failed"] = at
+            await self.tell()
             raise
-        self._faults.pop("store_failed", None)
+        self.faults.pop("store_failed", None)
         self._hearing, self._last = after, entries[-1]
         self._send_notices(entries)
-        await self._widen()
+        await self.widen()
         self._after(events)
-        await self._tell()
+        await self.tell()
         return after.seq
 
     def _fold(self, hearing: Hearing, events: Sequence[Event], at: int, actor: str) -> tuple[Hearing, list[Entry]]:
@@ -364,7 +319,7 @@ class CourtroomActor:
             allowed, {seat: media_room(hearing, seat) for seat in hearing.seats}, hearing.take, tuple(hearing.seats)
         )
 
-    async def _widen(self) -> None:
+    async def widen(self) -> None:
         await self.media.settle(self._desired(self._hearing, edges(self._hearing)))
 
     def _send_notices(self, entries: Sequence[Entry]) -> None:
@@ -379,23 +334,20 @@ class CourtroomActor:
         for event in events:
             match event:
                 case RecordingEnded():
-                    self._post(self._note_speech)
-                    self._post(self._finish)
+                    self.post(self._note_speech)
+                    self.post(self._closing.finish)
                 case DevicesChanged(seat=seat, microphone=microphone, camera=camera):
-                    self._signals.devices(seat, microphone, camera)
+                    self.connections.signals.devices(seat, microphone, camera)
                 case CaptureNoted(what="defect" | "alarm", detail=detail):
-                    self._signals.trouble(self._clock.now(), str(detail.get("code", "")))
+                    self.connections.signals.trouble(self._clock.now(), str(detail.get("code", "")))
                 case _:
                     pass
-        for seat, session in list(self._sessions.items()):
-            if self._hearing.seats[seat].removed:
-                del self._sessions[seat]
-                session.close("removed")
+        self.connections.remove()
 
-    async def _tell(self) -> None:
+    async def tell(self) -> None:
         """Pushes each view that has changed. An unchanged one is not sent: to an isolated seat even the rhythm of the
         hearing would be something of the hearing (COURT.md 5)."""
-        for seat, session in list(self._sessions.items()):
+        for seat, session in list(self.connections.sessions.items()):
             picture = screen(
                 self._hearing,
                 seat,
@@ -404,7 +356,7 @@ class CourtroomActor:
                 media=self.media,
                 recording=self.recording,
                 archive=self.archive,
-                faults={**self._faults, **self.recording.notices},
+                faults={**self.faults, **self.recording.notices},
                 relay=self._relay,
             )
             shown = {**picture, "clock": None}
@@ -412,173 +364,20 @@ class CourtroomActor:
                 self._shown[seat] = (session.id, shown)
                 session.push_view(picture)
 
-    # --- connections ------------------------------------------------------------------------------
-
-    async def _attach(self, seat: str, session: Session) -> None:
-        if seat not in self._hearing.seats:
-            raise Refused("not_found")
-        earlier = self._sessions.get(seat)
-        known = earlier.page if earlier is not None else self._let_go(seat)
-        resumed = known != "" and known == session.page
-        if earlier is None and not resumed:
-            await self._lose(seat, self._unheard(seat))  # see ``_detach``
-        if not self._hearing.closed_at:
-            await self._carry_out(ObserveArrival(seat=seat, connection=session.id, resumed=resumed))
-        self._sessions[seat] = session
-        self._signals.network(seat, getattr(session, "network", ""))
-        if not resumed:
-            await self.media.drop(seat)
-        if earlier is not None:
-            earlier.close("resumed" if resumed else "replaced")
-        self._calm(seat)
-        await self._tell()
-
-    async def _detach(self, seat: str, session: Session, evidence: Sequence[Evidence]) -> None:
-        if self._sessions.get(seat) is not session:
-            return  # replaced in the meantime
-        del self._sessions[seat]
-        kept = session.page != "" and self.media.has_media(seat)
-        if kept:
-            self._keep(seat, session.page)
-        else:
-            await self.media.drop(seat)
-        if kept and all(row.get("fact") in SIGNALLING_ALONE for row in evidence) and not self._said_goodbye(seat):
-            # TCP may stall on a bad line, a reverse proxy may be started anew: who is seen and heard is here; whose
-            # program has died is neither, and the worker says so within two seconds
-            await self._weigh(seat, tuple(dict(row) for row in evidence))
-        else:
-            await self._lose(seat, evidence)
-
-    def _keep(self, seat: str, page: str) -> None:
-        """Signalling alone is gone, perhaps for a second: the transport waits for the same page to come back. What it
-        may get is decided by the routes as ever."""
-
-        async def drop() -> None:
-            if self._let_go(seat):
-                await self.media.drop(seat)
-                await self._lose(seat, self._unheard(seat))
-
-        timer = asyncio.get_running_loop().call_later(KEEP_MEDIA_S, lambda: self._post(drop))
-        self._kept[seat] = (page, timer)
-
-    def _let_go(self, seat: str) -> str:
-        """The page whose transport was kept, '' if none was."""
-        page, timer = self._kept.pop(seat, ("", None))
-        if timer is not None:
-            timer.cancel()
-        return page
-
-    async def _leave(self, command: Leave) -> int:
-        seq = await self._carry_out(command)
-        await self.media.drop(command.actor)
-        return seq
-
-    async def _weigh(self, seat: str, rows: tuple[Row, ...]) -> None:
-        """Evidence may come before its loss (a page-hide beacon outruns the socket): it is kept until then."""
-        if seat not in self._hearing.seats:
-            raise Refused("not_found")
-        now, connected = self._clock.now(), self._hearing.seats[seat].connected
-        standing = [row for row in rows if self._signals.stands(seat, row, now)]
-        rows = tuple(row for row in rows if row not in standing or not (connected or row["fact"] in ENDS))
-        if not rows:
-            return
-        if connected:
-            self._early[seat] = (self._clock.now(), (*self._early.get(seat, (0, ()))[1], *rows)[-MAX_EARLY:])
-            if seat not in self._sessions and self._said_goodbye(seat):
-                await self._lose(seat, ())  # the beacon came after its socket had dropped
-        else:
-            await self._carry_out(ObserveEvidence(seat=seat, evidence=rows))
-
-    def _said_goodbye(self, seat: str) -> bool:
-        """Whether the page has said in these seconds that it is being closed."""
-        known_at, rows = self._early.get(seat, (0, ()))
-        fresh = self._clock.now() - known_at < EARLY_FOR_US
-        return fresh and any(row["fact"] == presence.PAGE_HIDE for row in rows)
-
-    async def _lose(self, seat: str, evidence: Sequence[Evidence]) -> None:
-        state = self._hearing.seats[seat]
-        if not state.connected or self._hearing.closed_at:
-            return
-        known_at, early = self._early.pop(seat, (0, ()))
-        fresh = self._clock.now() - known_at < EARLY_FOR_US
-        rows = (*(early if fresh else ()), *(dict(row) for row in evidence), *self._overload(), *self._known(seat))
-        await self._carry_out(ObserveLoss(seat=seat, connection=state.connection, evidence=rows))
-        await self._widen()
-        self._watch_judge(seat)
-
-    def _unheard(self, seat: str) -> tuple[Row, ...]:
-        """That its socket is silent, unless that is kept as evidence already."""
-        now = self._clock.now()
-        known_at, _ = self._early.get(seat, (0, ()))
-        return () if now - known_at < EARLY_FOR_US else (_fact(presence.HEARTBEAT_SILENT, now),)
-
-    def _known(self, seat: str) -> tuple[Row, ...]:
-        """Readings of the line, standing facts and our own state at a loss."""
-        self._read_lines()
-        return self._signals.at_loss(self._hearing, seat, self._clock.now(), self.media.port())
-
-    def _watch_port(self) -> None:
-        """The bench is told when our own media port hears nobody."""
-        port, now = self.media.port(), self._clock.now()
-        if port is None or not port.silent(now):
-            self._faults.pop("media_port_silent", None)
-        elif "media_port_silent" not in self._faults:
-            self._faults["media_port_silent"] = now
-
-    def _read_lines(self) -> None:
-        for seat, reading in self.media.readings():
-            self._signals.read(seat, reading)
-
-    def _overload(self) -> tuple[Row, ...]:
-        """Our own lateness is evidence too: nobody is to be blamed because we did not listen."""
-        now = self._clock.now()
-        late = self.media.late_us(now)
-        return (_fact(presence.HOST_OVERLOADED, now, late_ms=late // 1000),) if late else ()
-
-    async def _return(self, seat: str) -> None:
-        """Media of a seat runs again while its signalling never went away."""
-        session = self._sessions.get(seat)
-        if session is not None and not self._hearing.seats[seat].connected and not self._hearing.closed_at:
-            await self._carry_out(ObserveArrival(seat=seat, connection=session.id))
-            self._calm(seat)
-
-    def _watch_judge(self, seat: str) -> None:
-        """The presiding judge cut off in session: technical hold after a grace time, longer when the fault is ours."""
-        state = self._hearing.seats[seat]
-        if state.role is not Role.PRESIDING_JUDGE:
-            return
-        ours = bool(state.timeline) and state.timeline[-1].cause is Cause.PLATFORM_FAILURE
-        grace = JUDGE_GRACE_PLATFORM_S if ours else JUDGE_GRACE_S
-        self._calm(seat)
-        self._timers[seat] = asyncio.get_running_loop().call_later(
-            grace, lambda: self._post(lambda: self._judge_gone(seat))
-        )
-
-    async def _judge_gone(self, seat: str) -> None:
-        if not self._hearing.seats[seat].connected:
-            await self._carry_out(ObserveJudgeGone())
-
-    def _calm(self, seat: str) -> None:
-        if timer := self._timers.pop(seat, None):
-            timer.cancel()
-
-    def _mark_media(self, kind: str, detail: str) -> bool:
-        return self.recording.mark(kind, detail)
-
     # --- what the worker reports ------------------------------------------------------------------
 
     def _hear(self, message: object) -> None:
         match message:
             case WorkerDown():
-                self._post(self._worker_down)
+                self.post(self._worker_down)
             case TransportChanged():
-                self._post(lambda: self._transport_changed(message))
+                self.post(lambda: self._transport_changed(message))
             case SpeakingChanged(room=room, transports=transports):
                 if room == f"{self.id}/{RoomKind.COURTROOM.value}":
                     self.media.speaking = self.media.speaking_seats(transports)
                     heard = self.media.speaking if recording_on(self._hearing) else ()
                     self._speech.changed(heard, self._clock.now())
-                    self._post(self._tell)
+                    self.post(self.tell)
             case ProducerChanged():
                 pass  # what a seat sends is told by its own set_devices; liveness shows in the picture itself
             case _:
@@ -590,8 +389,8 @@ class CourtroomActor:
         if self._hearing.take:
             self.recording.media_lost(now, "worker_died")
         for seat in seats:
-            await self._lose(seat, (_fact(presence.WORKER_DIED, now),))
-        await self._tell()
+            await self.connections.lose(seat, (fact(presence.WORKER_DIED, now),))
+        await self.tell()
 
     async def _transport_changed(self, change: TransportChanged) -> None:
         match change.state:
@@ -599,86 +398,26 @@ class CourtroomActor:
                 seat = await self.media.promote(change.transport) or self.media.seat_of(change.transport)
                 if seat is None:
                     return
-                await self._return(seat)
-                await self._widen()
+                await self.connections.media_back(seat)
+                await self.widen()
                 if self._hearing.take:
                     self.recording.media_back(self._clock.now())
-                await self._tell()
+                await self.tell()
             case "silent":
-                seat = self.media.seat_of(change.transport)
-                if seat is not None and self.media.is_current(change.transport):
-                    await self._lose(seat, _silence(change))
+                await self.connections.media_silent(change)
             case "closed":
                 seat = self.media.forget(change.transport)
                 if seat is not None:
-                    await self._widen()
-                    if change.reason == "dtls_close":
-                        await self._weigh(seat, (_fact(presence.DTLS_CLOSE, change.at),))
-                    if seat not in self._sessions:
-                        await self._lose(seat, self._unheard(seat))
-                    await self._tell()
+                    await self.widen()
+                    await self.connections.media_closed(seat, change)
+                    await self.tell()
             case _:
                 log.warning("unexpected_state", hearing=self.id)
-
-    # --- recording and archive --------------------------------------------------------------------
 
     async def _note_speech(self) -> None:
         note = self._speech.note(self._clock.now())
         if note is not None:
-            await self._carry_out(note)
-
-    def _reopen_beside(self) -> None:
-        """Not in the inbox: the hearing does not wait for the writer's disk."""
-        self._tasks = [task for task in self._tasks if not task.done()]
-        self._tasks.append(asyncio.create_task(self._reopen_take(), name=f"reopen-{self.id}"))
-
-    async def _reopen_take(self) -> None:
-        # after the close too, until what the worker still holds is settled
-        take = self.recording.take if self._hearing.closed_at else self._hearing.take
-        if take:
-            try:
-                await self.recording.open(take)
-            except Refused:
-                self._faults["recorder_not_ready"] = self._clock.now()
-                asyncio.get_running_loop().call_later(REOPEN_S, self._reopen_beside)
-            else:
-                self._faults.pop("recorder_not_ready", None)
-                self.media.journal.again()
-
-    async def _finish(self) -> None:
-        """After close: last packets on disk, segments sealed and in the ledger, then the archive job."""
-        self._tasks.append(asyncio.create_task(self._archive_it(), name=f"archive-{self.id}"))
-
-    async def _archive_it(self) -> None:
-        """Drives the archive job; the ledger hears of its end once, also when a restart finds it done."""
-        async for state in self._archives.make(self):
-            self.archive = state
-            self._post(self._tell)
-        if self.archive.state not in ("sealed", "failed"):
-            return
-        known = {entry.body["what"] for entry in await self.ledger() if entry.type == "archive_noted"}
-        if self.archive.state not in known:
-            await self.submit(ObserveArchive(what=self.archive.state, detail=seal_detail(self.id, self.archive.seal)))
-        if self.archive.state == "sealed" and "copied" not in known:
-            self.recording.copy_bag(self.id, str(self.archive.seal.get("root_sha256", "")))
-        if self.archive.state == "sealed":
-            await self._copies.resume()
-
-    async def settle_recording(self, take: str) -> None:
-        """Returns when every captured packet is sealed on disk and every seal is in the ledger under a signed head."""
-        asked = self._clock.now()
-        if not self.recording.take:  # we died between the close and the seal: opening again seals what was left
-            await self.recording.open(take)
-        try:
-            async with asyncio.timeout(DRAIN_TIMEOUT_S):
-                while self.media.capture_pending(asked):  # noqa: ASYNC110 - the worker says so once a second, no event to wait for
-                    await asyncio.sleep(0.1)
-        except TimeoutError:
-            log.error("capture_not_drained", hearing=self.id)
-            await self._do(lambda: self._carry_out(ObserveCapture(what="defect", detail={"code": "capture_late"})))
-        self.media.journal.flush(self._clock.now())
-        await self.recording.close()
-        await self._do(self._sign_head)
+            await self.carry_out(note)
 
     # --- heads ------------------------------------------------------------------------------------
 
@@ -691,31 +430,27 @@ class CourtroomActor:
             except Unavailable as error:
                 log.error("head_not_saved", hearing=self.id, code=error.code)
 
+    def _watch_port(self) -> None:
+        """The bench is told when our own media port hears nobody."""
+        port, now = self.media.port(), self._clock.now()
+        if port is None or not port.silent(now):
+            self.faults.pop("media_port_silent", None)
+        elif "media_port_silent" not in self.faults:
+            self.faults["media_port_silent"] = now
+
     async def _look_now_and_then(self) -> None:
         """What time alone changes (connection quality, permissions running out) reaches the screens as well."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            self._read_lines()
+            self.connections.read_lines()
             self._watch_port()
             if self._speech.due(self._clock.now()):
-                self._post(self._note_speech)
+                self.post(self._note_speech)
             proposal = self._hearing.proposal
             if proposal is not None and self._clock.now() >= proposal.until:
-                self._post(lambda: self._carry_out(ObserveLapse()))
-            if self._sessions and not self._inbox.qsize():
-                self._post(self._tell)
+                self.post(lambda: self.carry_out(ObserveLapse()))
+            if self.connections.sessions and not len(self._inbox):
+                self.post(self.tell)
 
     async def _sign_head(self) -> SignedHead:
         return await self._heads.of(self._last)
-
-
-def _fact(fact: str, at: int, **more: str | int) -> Row:
-    """One line of evidence read on the court's clock; what it weighs is decided by ``hearing.presence``."""
-    return {"fact": fact, "at": at, "clock": "court", **more}
-
-
-def _silence(change: TransportChanged) -> tuple[Row, ...]:
-    """The evidence of a transport that went silent. What it lost in its last seconds is the cut itself; whether the
-    line was bad before is for ``signals`` to say."""
-    last = {"last_in_at": change.last_in_at, "last_out_at": change.last_out_at, "permille": change.loss_permille}
-    return (_fact(presence.MEDIA_SILENT, change.at, **last),)

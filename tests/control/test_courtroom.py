@@ -81,7 +81,7 @@ async def seen_and_heard(actor: CourtroomActor) -> Page:
 
 async def losses(actor: CourtroomActor) -> list[list[str]]:
     """The facts of each loss of the plaintiff."""
-    await actor._do(actor._tell)  # everything before it has been done
+    await actor._inbox.do(actor.tell)  # everything before it has been done
     gone = [entry for entry in await actor.ledger() if entry.type == "seat_disconnected"]
     return [[row["fact"] for row in entry.body["evidence"]] for entry in gone]
 

@@ -74,7 +74,7 @@ async def test_the_workers_readings_and_our_disk_stand_beside_it(actor: Courtroo
         worker._on_message(
             WorkerLoad(at, 0, 1, 100 - second, 0, {}, 0, [TransportQuality("t-1", 250, 80_000, 9000)])
         )  # fmt: skip
-        actor._read_lines()
+        actor.connections.read_lines()
     await actor.submit(ObserveCapture(what="defect", detail={"code": "disk_slow", "at": now}))
     actor.media._worker = None  # it is never asked for anything here
     actor.media._current.clear()

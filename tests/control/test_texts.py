@@ -12,7 +12,7 @@ from courtroom.catalogue import known
 
 SOURCES = "".join(path.read_text(encoding="utf-8") for path in sorted(Path(courtroom.control.__path__[0]).glob("*.py")))
 CODES = sorted(set(re.findall(r"(?:Refused|Unavailable|BadMessage)\(\s*\"(\w+)\"", SOURCES)))
-FAULTS = sorted(set(re.findall(r"_faults\[\"(\w+)\"\]", SOURCES)))
+FAULTS = sorted(set(re.findall(r"faults\[\"(\w+)\"\]", SOURCES)))
 
 
 def test_the_sources_were_read() -> None:

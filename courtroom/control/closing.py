@@ -1,0 +1,135 @@
+"""From the last packet to the sealed archive: what one hearing owes its record after 闭庭, and who reads it.
+
+Rules
+* An archive is begun when every captured packet is sealed on disk and every seal is in the ledger under a signed head.
+* The ledger hears of the archive's end once, also when a restart finds it done.
+* Every read is a ledger line before anything is handed over (invariant 10).
+* A take that broke is opened again beside the inbox: the hearing does not wait for the writer's disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import structlog
+
+from courtroom.control.api import Archive
+from courtroom.control.archive import ArchiveJobs, Closed
+from courtroom.control.clock import CourtClock
+from courtroom.control.copies import Copies
+from courtroom.control.media import MediaPlane
+from courtroom.control.recording import Recording
+from courtroom.errors import Refused
+from courtroom.hearing.commands import Command, ObserveArchive, ObserveCapture
+from courtroom.hearing.signing import seal_detail
+
+DRAIN_TIMEOUT_S: Final = 40.0  # a worker gives up what the writer has not answered for 30 s
+REOPEN_S: Final = 1.0
+
+log = structlog.get_logger()
+
+
+class Recorded(Closed, Protocol):
+    """The hearing as this needs it."""
+
+    media: MediaPlane
+    recording: Recording
+    faults: dict[str, int]
+
+    @property
+    def archive(self) -> Archive: ...
+
+    async def submit(self, command: Command) -> int: ...
+
+    def post(self, work: Callable[[], Awaitable[Any]]) -> None: ...
+
+    def beside(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None: ...
+
+    async def tell(self) -> None: ...
+
+
+class Closing:
+    """Of one hearing; ``archive`` is how far it has come."""
+
+    def __init__(self, room: Recorded, jobs: ArchiveJobs, clock: CourtClock) -> None:
+        self._room = room
+        self._jobs = jobs
+        self._clock = clock
+        self.archive = Archive()
+        self.copies = Copies(room, jobs.copies, clock.now)
+
+    # --- the take ---------------------------------------------------------------------------------
+
+    def reopen_beside(self) -> None:
+        self._room.beside(self.reopen, "reopen")
+
+    async def reopen(self) -> None:
+        """Until the writer has taken it; after the close too, until what the worker still holds is settled."""
+        room = self._room
+        take = room.recording.take if room.hearing.closed_at else room.hearing.take
+        if take:
+            try:
+                await room.recording.open(take)
+            except Refused:
+                room.faults["recorder_not_ready"] = self._clock.now()
+                asyncio.get_running_loop().call_later(REOPEN_S, self.reopen_beside)
+            else:
+                room.faults.pop("recorder_not_ready", None)
+                room.media.journal.again()
+
+    async def settle(self, take: str) -> None:
+        """Returns when every captured packet is sealed on disk and every seal is in the ledger."""
+        room, asked = self._room, self._clock.now()
+        if not room.recording.take:  # we died between the close and the seal: opening again seals what was left
+            await room.recording.open(take)
+        try:
+            async with asyncio.timeout(DRAIN_TIMEOUT_S):
+                while room.media.capture_pending(asked):  # noqa: ASYNC110 - the worker says so once a second, no event to wait for
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            log.error("capture_not_drained", hearing=room.id)
+            await room.submit(ObserveCapture(what="defect", detail={"code": "capture_late"}))
+        room.media.journal.flush(self._clock.now())
+        await room.recording.close()
+
+    # --- the archive ------------------------------------------------------------------------------
+
+    async def finish(self) -> None:
+        """After the close: last packets on disk, segments sealed and in the ledger, then the archive job."""
+        self._room.beside(self._archive_it, "archive")
+
+    async def _archive_it(self) -> None:
+        room = self._room
+        async for state in self._jobs.make(room):
+            self.archive = state
+            room.post(room.tell)
+        if self.archive.state not in ("sealed", "failed"):
+            return
+        known = {entry.body["what"] for entry in await room.ledger() if entry.type == "archive_noted"}
+        if self.archive.state not in known:
+            await room.submit(ObserveArchive(what=self.archive.state, detail=seal_detail(room.id, self.archive.seal)))
+        if self.archive.state == "sealed" and "copied" not in known:
+            room.recording.copy_bag(room.id, str(self.archive.seal.get("root_sha256", "")))
+        if self.archive.state == "sealed":
+            await self.copies.resume()
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    async def verify(self) -> dict[str, Any]:
+        return await self._jobs.verify(self._bag())
+
+    async def read(self, reader: str) -> Path:
+        bag = self._bag()
+        await self._room.submit(ObserveArchive(what="read", detail={"reader": reader, "what": "programme"}))
+        return self._jobs.programme(bag)
+
+    async def speakers(self) -> dict[str, Any]:
+        return await self._jobs.speakers.of(self.archive.bag if self.archive.state == "sealed" else None)
+
+    def _bag(self) -> Path:
+        if self.archive.bag is None:
+            raise Refused("no_archive")
+        return self.archive.bag
