@@ -8,6 +8,8 @@
  * - Facts that may explain a loss that is about to come (battery, device, permission, a hidden page) go to the court live, too.
  */
 
+import { quality } from './linequality.js';
+
 const TICK_MS = 1000;
 const SLEPT_MS = 5000;
 const ALIVE_TICKS = 5;
@@ -17,7 +19,7 @@ const BATTERY = [20, 10, 5];
 /** @typedef {import('./journal.js').Journal} Journal */
 /** @typedef {(kind: string) => void} Tell */
 /** @typedef {EventTarget & {level: number, charging: boolean}} Battery */
-/** @typedef {{lost: number, received: number}} Counted */
+/** @typedef {{pc: RTCPeerConnection|null, streams: Map<string, import('./linequality.js').Counted>}} Counted */
 
 export class Senses {
   /** @param {Journal} journal @param {Tell} tell a fact for the court now @param {() => RTCPeerConnection|null} pc */
@@ -32,7 +34,7 @@ export class Senses {
     /** @type {WeakSet<MediaStreamTrack>} */
     this.heard = new WeakSet();
     /** @type {Counted} */
-    this.counted = { lost: 0, received: 0 };
+    this.counted = { pc: null, streams: new Map() };
     this.#page();
     this.#line();
     void this.#battery().catch((error) => console.info('no battery', String(error)));
@@ -130,17 +132,11 @@ export class Senses {
     if (this.ticks % QUALITY_TICKS === 0) this.#quality().catch((error) => console.info('no statistics', String(error)));
   }
 
-  /** Loss of the last ten seconds, round trip and jitter as this end sees them (W3C webrtc-stats). */
+  /** Loss of the last ten seconds, round trip and jitter as this end sees them. */
   async #quality() {
     const pc = this.pc();
     if (!pc || pc.connectionState !== 'connected') return;
-    let [lost, received, jitter, rtt] = [0, 0, 0, 0];
-    for (const row of (await pc.getStats()).values()) {
-      if (row.type === 'inbound-rtp') { lost += row.packetsLost ?? 0; received += row.packetsReceived ?? 0; jitter = Math.max(jitter, row.jitter ?? 0); }
-      if (row.type === 'candidate-pair' && row.nominated) rtt = Math.max(rtt, row.currentRoundTripTime ?? 0);
-    }
-    const [gone, came] = [Math.max(0, lost - this.counted.lost), Math.max(0, received - this.counted.received)];
-    this.counted = { lost, received };
-    void this.journal.note('quality', { loss_permille: gone + came ? (1000 * gone) / (gone + came) : 0, packets: came, rtt_ms: rtt * 1000, jitter_ms: jitter * 1000 });
+    if (pc !== this.counted.pc) this.counted = { pc, streams: new Map() };
+    void this.journal.note('quality', quality((await pc.getStats()).values(), this.counted.streams));
   }
 }
