@@ -50,6 +50,8 @@ class Recorded(Closed, Protocol):
 
     async def tell(self) -> None: ...
 
+    async def end_media(self) -> None: ...
+
 
 class Closing:
     """Of one hearing; ``archive`` is how far it has come."""
@@ -105,6 +107,8 @@ class Closing:
         room = self._room
         async for state in self._jobs.make(room):
             self.archive = state
+            if state.state != "queued":  # nothing captured is under way any more
+                await room.end_media()
             room.post(room.tell)
         if self.archive.state not in ("sealed", "failed"):
             return

@@ -264,6 +264,10 @@ class CourtroomActor:
             log.error("head_not_saved", hearing=self.id, code=error.code)
         return seq
 
+    async def end_media(self) -> None:
+        """A hearing that is over leaves nothing behind in its worker; once more is no harm."""
+        await self._inbox.do(self.media.close)
+
     def post(self, work: Callable[[], Awaitable[Any]]) -> None:
         """In turn, without an asker."""
         self._inbox.post(work)

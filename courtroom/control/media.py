@@ -1,7 +1,7 @@
 """The media plane of one hearing: which seat has which transport, and what the worker has been told to forward.
 
 Rules
-* ``hearing.access`` says who may receive whom; this module only turns its edges into routes between transports.
+* ``hearing.access`` says who may receive whom; ``routing`` only turns its edges into routes between transports.
 * ``narrow`` runs before anything is recorded: transports of seats that change room are closed, routes that are no
   longer allowed are gone when it returns. A worker that is dead forwards nothing, which is narrow enough.
 * ``settle`` runs after: the whole set of every room whose set differs is sent (``SetRoutes``, a new revision).
@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -39,13 +39,15 @@ from courtroom.channel.messages import (
     TransportChanged,
 )
 from courtroom.control.mediajournal import MediaJournal
-from courtroom.control.places import STAGE, Places, mid, slot
+from courtroom.control.places import Places, mid
+from courtroom.control.routing import Applied, Desired, Stay, narrowed, wanted
 from courtroom.control.signals import Port, Reading
 from courtroom.control.workers import LATE_US, MediaWorker, WorkerPool
 from courtroom.errors import Refused, Unavailable
-from courtroom.hearing.access import RECORDER, Edge
 from courtroom.hearing.model import Kind
 from courtroom.sfu.takes import CUT_US
+
+__all__ = ["Desired", "MediaPlane", "Stay", "WorkerDown"]
 
 MAX_PLACES: Final = 16
 PUBLISHABLE: Final = (Kind.MICROPHONE, Kind.CAMERA, Kind.SCREEN)
@@ -53,35 +55,6 @@ PUBLISHABLE: Final = (Kind.MICROPHONE, Kind.CAMERA, Kind.SCREEN)
 _VIDEO_LINE: Final = re.compile(r"v(\d{1,2})", re.ASCII)
 
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Stay:
-    """One transport of one seat in one room."""
-
-    seat: str
-    transport: str
-    key: str  # the room as hearing.access names it
-    places: Places
-
-
-@dataclass(slots=True)
-class Applied:
-    """What the worker was last told about one room."""
-
-    revision: int = 0
-    routes: tuple[Route, ...] = ()
-    captures: tuple[CaptureRoute, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Desired:
-    """What access allows now: edges, each seat's room key, and the take that edges to the recorder are written to."""
-
-    edges: frozenset[Edge]
-    rooms: Mapping[str, str | None]
-    take: str
-    order: Sequence[str] = field(default_factory=tuple)  # seats in order of importance for places
 
 
 class MediaPlane:
@@ -106,6 +79,7 @@ class MediaPlane:
         self._epoch = 0
         self._revision = 0
         self.speaking: list[str] = []
+        self._mark = mark
         self.journal = MediaJournal(mark)
 
     # --- what the worker says (any time, never blocks) --------------------------------------------
@@ -311,18 +285,10 @@ class MediaPlane:
                 if (stay := stays.get(seat)) and desired.rooms.get(seat) != stay.key:
                     del stays[seat]
                     await self._close(stay.transport)
-        allowed = {(edge.source, edge.receiver, str(edge.kind)) for edge in desired.edges}
         seats = {stay.transport: seat for seat, stay in self._current.items()}
         for room, applied in list(self._rooms.items()):
-            routes = tuple(
-                route for route in applied.routes
-                if (seats.get(route.source), seats.get(route.receiver), route.kind) in allowed
-            )  # fmt: skip
-            captures = tuple(
-                capture for capture in applied.captures
-                if capture.take == desired.take and (seats.get(capture.source), RECORDER, capture.kind) in allowed
-            )  # fmt: skip
-            if not await self._apply(room, routes, captures) and self._rooms[room].routes != routes:
+            left = narrowed(applied, desired, seats)
+            if not await self._apply(room, *left) and self._rooms[room].forwarded != left:
                 self._fail_closed()
 
     async def settle(self, desired: Desired) -> bool:
@@ -330,35 +296,12 @@ class MediaPlane:
         changed = False
         for room in list(self._rooms):
             members = {seat: stay for seat, stay in self._current.items() if self._room(stay.key) == room}
-            edges = [edge for edge in desired.edges if edge.source in members]
-            captures = tuple(
-                CaptureRoute(desired.take, members[edge.source].transport, str(edge.kind), edge.source)
-                for edge in sorted(edges, key=_by_name)
-                if edge.receiver == RECORDER and desired.take
-            )
-            routes: list[Route] = []
-            for seat in sorted(members):
-                routes += self._routes_to(members[seat], members, edges, desired.order)
-            changed |= await self._apply(room, tuple(routes), captures)
+            changed |= await self._apply(room, *wanted(members, desired))
         return changed
-
-    def _routes_to(
-        self, stay: Stay, members: Mapping[str, Stay], edges: Sequence[Edge], order: Sequence[str]
-    ) -> list[Route]:
-        sources = [edge for edge in edges if edge.receiver == stay.seat]
-        rank = {seat: number for number, seat in enumerate(order)}
-        # A shared screen comes first: it is what everybody is asked to look at.
-        sources.sort(key=lambda edge: (slot(edge.kind) != STAGE, rank.get(edge.source, len(rank)), str(edge.kind)))
-        taken = stay.places.assign([(edge.source, slot(edge.kind)) for edge in sources])
-        return [
-            Route(stay.transport, place, members[edge.source].transport, str(edge.kind))
-            for edge in sources
-            if (place := taken.get((edge.source, slot(edge.kind)))) is not None
-        ]
 
     async def _apply(self, room: str, routes: tuple[Route, ...], captures: tuple[CaptureRoute, ...]) -> bool:
         applied = self._rooms[room]
-        if (routes, captures) == (applied.routes, applied.captures):
+        if (routes, captures) == applied.forwarded:
             return False
         self._revision += 1
         revision = self._revision
@@ -426,7 +369,7 @@ class MediaPlane:
             worker.kill()
 
     async def close(self) -> None:
-        """The hearing is over: every transport and room is closed."""
+        """The hearing is over and its record is whole: every transport and room is closed, the journal let go of."""
         for seat in {*self._current, *self._pending}:
             await self.drop(seat)
         if self._worker is not None:
@@ -438,15 +381,12 @@ class MediaPlane:
             self._worker.move_out(self)
             self._worker = None
         self._rooms.clear()
+        self.journal = MediaJournal(self._mark)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerDown:
     """Told to the actor when the worker of this hearing died."""
-
-
-def _by_name(edge: Edge) -> tuple[str, str, str]:
-    return edge.source, edge.receiver, str(edge.kind)
 
 
 def _done(reply: Reply) -> Reply:

@@ -7,6 +7,8 @@ Rules (COURT.md 5, ARCHITECTURE.md 4)
   kind ``edges`` and are sealed with it. Before the take is open, and while the writer is away, they wait as totals.
 * A line at once when a transport comes or goes, every ``EVERY_US`` while anything is forwarded, and every ``QUIET_US``
   otherwise: a journal that is silent for longer was interrupted.
+* What is long over and written is forgotten: a transport that has been gone for ``KEPT_US``, and its edges. Until then
+  it is repeated when the take is opened anew, since what was marked last may not have reached the disk.
 * Times are the worker's, µs of the court clock. Bounds: ``MAX_STAYS``, ``MAX_EDGES``, ``LINE`` items in a line.
 
 Line: ``{n, prev, at, stays: [[transport, seat, room, up_at, down_at]], edges: [[to, from, kind, packets, first_at,
@@ -19,6 +21,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
+from sys import intern
 from typing import Any, Final
 
 from courtroom.channel.messages import EdgeCounter, TransportChanged
@@ -28,6 +31,7 @@ KIND: Final = "edges"
 EVERY_US: Final = 10_000_000
 QUIET_US: Final = 60_000_000
 LINE: Final = 250
+KEPT_US: Final = 600_000_000
 MAX_STAYS: Final = 20_000
 MAX_EDGES: Final = 200_000
 _FIRST: Final = "0" * 64
@@ -59,7 +63,7 @@ class MediaJournal:
         self._stays[transport] = _Stay(seat, room)
         self._new_stays[transport] = None
         while len(self._stays) > MAX_STAYS:
-            self._forget(next(iter(self._stays)))
+            self._forget({next(iter(self._stays))})
 
     def changed(self, change: TransportChanged) -> None:
         stay = self._stays.get(change.transport)
@@ -75,7 +79,7 @@ class MediaJournal:
         """A second of a worker; edges of other hearings on it are passed over."""
         for edge in edges:
             if edge.receiver in self._stays and len(self._edges) < MAX_EDGES:
-                key = (edge.receiver, edge.source, edge.kind)
+                key = (intern(edge.receiver), intern(edge.source), intern(edge.kind))
                 self._edges[key] = (edge.packets, edge.first_at, edge.last_at)
                 self._new_edges[key] = None
         self._heard_at = at
@@ -107,6 +111,7 @@ class MediaJournal:
             for key in edges:
                 del self._new_edges[key]
             if not self._new_stays and not self._new_edges:
+                self._forget_over(at)
                 return
 
     def _write(self, at: int, stays: list[str], edges: list[tuple[str, str, str]]) -> bool:
@@ -125,9 +130,15 @@ class MediaJournal:
         self._written_at = at
         return True
 
-    def _forget(self, transport: str) -> None:
-        del self._stays[transport]
-        self._new_stays.pop(transport, None)
-        for key in [key for key in self._edges if key[0] == transport]:
+    def _forget_over(self, at: int) -> None:
+        over = {name for name, stay in self._stays.items() if 0 < stay.down_at <= at - KEPT_US}
+        if over:
+            self._forget(over)
+
+    def _forget(self, transports: set[str]) -> None:
+        for name in transports:
+            del self._stays[name]
+            self._new_stays.pop(name, None)
+        for key in [key for key in self._edges if not transports.isdisjoint(key[:2])]:
             del self._edges[key]
             self._new_edges.pop(key, None)

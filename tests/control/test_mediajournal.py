@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from courtroom.channel.messages import EdgeCounter, TransportChanged
-from courtroom.control.mediajournal import EVERY_US, LINE, MediaJournal
+from courtroom.control.mediajournal import EVERY_US, KEPT_US, LINE, MediaJournal
 from courtroom.hearing.ledger import canonical
 
 SECOND = 1_000_000
@@ -109,6 +109,24 @@ def test_a_take_opened_anew_gets_everything_again() -> None:
     journal.flush(2)
     assert take.lines[0]["stays"][0][0] == "t-0"
     assert take.lines[0]["edges"][0][3] == 4
+
+
+def test_what_is_long_over_and_written_is_forgotten() -> None:
+    take = Take()
+    journal = started(take, 2)
+    for name in ("t-0", "t-1"):
+        journal.changed(TransportChanged(name, "connected", 5))
+    journal.counted(SECOND, [edge("t-0", 9, "t-1"), edge("t-1", 7, "t-0")])
+    journal.changed(TransportChanged("t-1", "closed", 2 * SECOND))
+    journal.flush(3 * SECOND)
+    kept = 2 * SECOND + KEPT_US
+    for at, stays, edges in ((kept - 1, 2, 2), (kept, 1, 0)):
+        journal.flush(at)
+        take.lines.clear()
+        journal.again()
+        journal.flush(at)
+        assert (len(take.lines[0]["stays"]), len(take.lines[0]["edges"])) == (stays, edges)
+    assert take.lines[0]["stays"][0][0] == "t-0", "who is here is never forgotten"
 
 
 def test_a_dead_worker_takes_its_transports_down_at_its_last_word() -> None:

@@ -190,9 +190,9 @@ class Seat:
         try:
             self.media = await self._offered()
         except (AssertionError, TimeoutError, aiohttp.ClientError) as error:
+            await asyncio.sleep(0.5)  # that we were moved meanwhile may be told after the refusal
             if (self.view.get("media") or {}).get("room", "") == room:  # else moved on meanwhile, which is no fault
                 self._failed(f"{self.person.role} media: {error!r}"[:300])
-                await asyncio.sleep(0.5)
             self._room = ""
             self._news.set()
 

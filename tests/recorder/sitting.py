@@ -20,6 +20,7 @@ import av
 import numpy as np
 
 from courtroom import config
+from courtroom.channel.messages import CloseRoom
 from courtroom.control.courtroom import CourtroomActor
 from courtroom.control.docket import CourtDocket, open_docket
 from courtroom.errors import CourtroomError
@@ -212,7 +213,18 @@ class Sitting:
         await until(lambda: self.room.archive.state in ("sealed", "failed"), 300)
         assert self.room.archive.state == "sealed", self.room.archive
         assert self.room.archive.bag is not None
+        await self.left_nothing()
         return self.room.archive.bag
+
+    async def left_nothing(self) -> None:
+        """No media worker holds a room of a hearing that is over: rooms are few, and courts sit every day."""
+        media = self.room.media
+        assert media._worker is None
+        for worker in media._pool.workers:
+            assert media not in worker._tenants
+            if worker.up:
+                reply = await worker.ask(lambda number: CloseRoom(number, f"{self.room.id}/courtroom"))
+                assert reply.code == "no_such_room"
 
 
 class Court:
