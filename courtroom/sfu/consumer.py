@@ -16,19 +16,17 @@ RFC 4585 (NACK), RFC 4588 (RTX), RFC 2198 (RED), RFC 3550 6.4.1 (SR).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from courtroom.sfu import red, rtcp
 from courtroom.sfu.cache import KEPT
 from courtroom.sfu.kinds import RED, RETRANSMISSION_OF
 from courtroom.sfu.munger import BLOCK, NUMBER, PLAIN_HEAD, Munger
 from courtroom.sfu.packet import Rtp
+from courtroom.sfu.producer import Layer, Producer
+from courtroom.sfu.receiver import Receiver
 from courtroom.sfu.sequence import unwrap
 from courtroom.sfu.stats import Edge
-
-if TYPE_CHECKING:
-    from courtroom.sfu.member import Member
-    from courtroom.sfu.producer import Layer, Producer
 
 REPEAT_US: Final = 30_000
 MAX_REPEATS: Final = 400
@@ -45,7 +43,7 @@ class Place(Munger):
     )  # fmt: skip
 
     def __init__(
-        self, member: Member, number: int, media: str, ssrc: int, retransmission: int, sequence: int, timestamp: int
+        self, member: Receiver, number: int, media: str, ssrc: int, retransmission: int, sequence: int, timestamp: int
     ) -> None:
         super().__init__(ssrc, sequence, timestamp)
         self.member = member
@@ -143,7 +141,7 @@ class Place(Munger):
         self.count(len(data), now)
         return data
 
-    def put(self, data: bytes, full: list[Member]) -> None:
+    def put(self, data: bytes, full: list[Receiver]) -> None:
         """Into the receiver's outbox; who has something in it stands in ``full``."""
         if not self.outbox:
             full.append(self.member)

@@ -8,11 +8,9 @@ from typing import Any
 
 from courtroom.sfu.bandwidth import Arrivals
 from courtroom.sfu.consumer import Place
-from courtroom.sfu.downlink import Downlink
-from courtroom.sfu.kinds import BY_PAYLOAD_TYPE, RED, Kind
-from courtroom.sfu.pacer import Pacer
+from courtroom.sfu.kinds import Kind
 from courtroom.sfu.producer import Layer, Producer, Source
-from courtroom.sfu.stats import RoundTrip
+from courtroom.sfu.receiver import Receiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +36,17 @@ class Counters:
         self.dropped[why] = self.dropped.get(why, 0) + count
 
 
-class Member:
-    """``tag`` is whatever the caller wants to find again beside outgoing packets."""
+class Member(Receiver):
+    """Receives by its places, and sends."""
 
     __slots__ = (
-        "arrivals", "audio", "connected", "declared", "downlink", "judge_at", "lossy_at", "mids", "name",
-        "outbox", "pacer", "padded_at", "padded_number", "producers", "receives", "redundancy", "repairs",
-        "report_at", "round_trip", "selected_at", "sending", "sent_octets", "sound", "source", "streams",
-        "tag", "video",
+        "arrivals", "audio", "connected", "declared", "judge_at", "lossy_at", "mids", "padded_at", "padded_number",
+        "producers", "redundancy", "repairs", "report_at", "sending", "sent_octets", "sound", "source", "streams",
+        "video",
     )  # fmt: skip
 
     def __init__(self, name: str, tag: Any, mids: dict[bytes, Kind]) -> None:
-        self.name = name
-        self.outbox: list[bytes] = []  # RTP to be sent; one list for ever, places hold it too
-        self.tag: Any = tag
+        super().__init__(name, tag)
         self.mids = mids
         self.connected = False
         self.audio: list[Place] = []
@@ -60,18 +55,13 @@ class Member:
         self.streams: dict[int, Layer] = {}
         self.repairs: dict[int, Layer] = {}
         self.declared: dict[int, Declared] = {}
-        self.receives: frozenset[int] = frozenset(BY_PAYLOAD_TYPE)
         self.source = Source()
         self.arrivals = Arrivals()
-        self.downlink = Downlink()
-        self.pacer = Pacer(self.downlink)
-        self.round_trip = RoundTrip()
         self.report_at = self.judge_at = 0
         self.sent_octets = 0
         self.sending = 0
         self.padded_at = self.padded_number = 0
         self.redundancy = 0
-        self.selected_at = 0
         self.sound = 0  # bit/s of everything heard here
         self.lossy_at = 0
 
@@ -83,10 +73,6 @@ class Member:
             kept.clear()
         self.pacer.clear()
         self.tag = None
-
-    @property
-    def understands_red(self) -> bool:
-        return RED in self.receives
 
     def places(self) -> Iterable[Place]:
         yield from self.audio

@@ -11,17 +11,22 @@ Rules
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from courtroom.sfu.downlink import HEADERS, Downlink
 from courtroom.sfu.munger import restamp
 
-if TYPE_CHECKING:
-    from courtroom.sfu.consumer import Place
-
 MOST_US: Final = 1_500_000
 LEAST_QUEUE: Final = 32 * 1024
 SAVED_US: Final = 40_000  # of budget that was not used may be used later
+
+
+class Stream(Protocol):
+    """One that packets wait here for; ``ticket`` is another one once it is fed by something else."""
+
+    ticket: int
+
+    def count(self, size: int, now: int) -> None: ...
 
 
 class Pacer:
@@ -31,7 +36,7 @@ class Pacer:
 
     def __init__(self, line: Downlink) -> None:
         self._line = line
-        self._queue: deque[tuple[Place, int, bytes]] = deque()
+        self._queue: deque[tuple[Stream, int, bytes]] = deque()
         self._octets = 0
         self._tokens = 0  # octets that may leave now
         self._released_at = 0
@@ -39,7 +44,7 @@ class Pacer:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def put(self, place: Place, data: bytes) -> None:
+    def put(self, place: Stream, data: bytes) -> None:
         self._queue.append((place, place.ticket, data))
         self._octets += len(data) + HEADERS
 

@@ -13,24 +13,21 @@ RFC 3550 6.4.1, RFC 4588, RFC 8853.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from courtroom.sfu import packet as rtp
 from courtroom.sfu.cache import KEPT, Ring
-from courtroom.sfu.downlink import HEADERS, MASK
+from courtroom.sfu.downlink import HEADERS, MASK, Sent
 from courtroom.sfu.keyframes import Demand
 from courtroom.sfu.kinds import Codec, Kind
 from courtroom.sfu.layers import size_of
 from courtroom.sfu.munger import BLOCK, FULL, NUMBER, PLAIN_HEAD
 from courtroom.sfu.nack import Gaps
 from courtroom.sfu.packet import PLAIN, VP8_FULL, Rtp
+from courtroom.sfu.receiver import Receiver
 from courtroom.sfu.sequence import Unwrapper, unwrap
 from courtroom.sfu.speaking import Voice
-from courtroom.sfu.stats import Reception
-
-if TYPE_CHECKING:
-    from courtroom.sfu.consumer import Place
-    from courtroom.sfu.member import Member
+from courtroom.sfu.stats import Edge, Reception
 
 RING: Final = {"audio": 128, "video": 512}  # four seconds of a large layer
 LIVE_US: Final = 2_000_000
@@ -44,6 +41,47 @@ class Tap(Protocol):
     def packet(self, layer: Layer, packet: Rtp, now: int) -> None: ...
 
     def report(self, layer: Layer, ntp: int, timestamp: int, now: int) -> None: ...
+
+
+class Output(Protocol):
+    """A place that a layer feeds, or that waits for its next key frame, as far as a layer has to know it."""
+
+    member: Receiver
+    layer: Layer | None
+    waits_for: Layer | None
+    edge: Edge
+    sent: Sent
+    outbox: list[bytes]
+    kept: list[tuple[int, bytes]]
+    paced: bool
+    redundancy: int
+    ssrc: int
+    start: int
+    ticket: int
+    index_offset: int
+    timestamp_offset: int
+    picture_offset: int
+    tl0_offset: int
+
+    def wait_for(self, layer: Layer) -> None: ...
+
+    def enter_layer(self, layer: Layer, first: Rtp, now: int) -> None: ...
+
+    def leave_layer(self) -> None: ...
+
+    def detach(self) -> None: ...
+
+    def sender_report(self, now: int) -> bytes | None: ...
+
+    def write(self, packet: Rtp, when: int, number: int) -> bytes: ...
+
+    def send(self, packet: Rtp, when: int, now: int) -> bytes: ...
+
+    def again(self, index: int, now: int) -> list[bytes]: ...
+
+    def put(self, data: bytes, full: list[Receiver]) -> None: ...
+
+    def count(self, size: int, now: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -90,8 +128,8 @@ class Layer:
         self.clock: ClockMap | None = None
         self.newest: Rtp | None = None
         self.last_at = self.since = now  # of the last packet; when packets began to come without a pause
-        self.places: list[Place] = []
-        self.waiting: list[Place] = []
+        self.places: list[Output] = []
+        self.waiting: list[Output] = []
         self.taps: list[Tap] = []
         self._unwrap = Unwrapper()
         self.rate = 0  # bit/s with headers, over about a second, key frames left out
@@ -100,7 +138,7 @@ class Layer:
         self._rated_at = now
         self.reported_at = -(1 << 62)
 
-    def receive(self, packet: Rtp, now: int, when: int, full: list[Member], *, repeated: bool) -> bool:
+    def receive(self, packet: Rtp, now: int, when: int, full: list[Receiver], *, repeated: bool) -> bool:
         """One packet of this SSRC; False for a duplicate or one that is far too late."""
         before = self._unwrap.highest
         packet.index = index = self._unwrap(packet.sequence)
@@ -185,7 +223,7 @@ class Layer:
             self.places.append(place)
         self.demand.came(waiting=False)
 
-    def _forward(self, packet: Rtp, now: int, when: int, full: list[Member]) -> None:
+    def _forward(self, packet: Rtp, now: int, when: int, full: list[Receiver]) -> None:
         """The hot loop: one turn per receiver, so everything that receivers share stands outside of it.
 
         ``Munger.write`` says the same once and readably; a test holds the two against each other.
@@ -203,7 +241,7 @@ class Layer:
                 else:
                     place.put(place.send(packet, when, now), full)
 
-    def _forward_vp8(self, packet: Rtp, now: int, when: int, full: list[Member]) -> None:
+    def _forward_vp8(self, packet: Rtp, now: int, when: int, full: list[Receiver]) -> None:
         index, timestamp, kind, tail, first = (
             packet.index, packet.timestamp, packet.marker_type, packet.tail, packet.first,
         )  # fmt: skip
@@ -242,7 +280,7 @@ class Layer:
             edge.octets += size
             edge.last_at = now
 
-    def _forward_plain(self, packet: Rtp, now: int, when: int, full: list[Member]) -> None:
+    def _forward_plain(self, packet: Rtp, now: int, when: int, full: list[Receiver]) -> None:
         """Sound, and H.264: nothing of the payload changes."""
         index, timestamp, kind, tail, first = (
             packet.index, packet.timestamp, packet.marker_type, packet.tail, packet.first,

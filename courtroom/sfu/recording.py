@@ -4,7 +4,10 @@ Rules
 * Of a camera only the best live layer is written, ``h`` or else ``l``; it changes at a key frame of the new layer, and
   a change is a new TRACK. Everything else has one layer.
 * A key frame is asked for when a capture begins and every ``KEY_US``, so that the recording can be cut there.
-* Packets are written after decryption, without duplicates, repeats unwrapped, in the order they came.
+* Packets are written after decryption, without duplicates, repeats unwrapped (RFC 4588), in the order they came, each
+  with the arrival of its own bytes: what was lost and repaired stands there once, later than its neighbours.
+* A layer is gone over to at a key frame that came in time. Of one whose beginning had to be repaired, what followed
+  was not written; another is on its way. What is still missing of the layer before is written for ``LATE_US``.
 
 OLR 24, 27; format: courtroom/sfu/capture.py.
 """
@@ -12,19 +15,18 @@ OLR 24, 27; format: courtroom/sfu/capture.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from courtroom.sfu.kinds import Kind
 from courtroom.sfu.packet import Rtp
-from courtroom.sfu.producer import Layer, Producer
+from courtroom.sfu.producer import RING, Layer, Producer
+from courtroom.sfu.routes import CaptureRoute
 from courtroom.sfu.takes import Spool, Take
-
-if TYPE_CHECKING:
-    from courtroom.sfu.router import CaptureRoute
 
 KEY_US: Final = 10_000_000
 STEADY_US: Final = 1_000_000  # a layer must have come this long without a pause before we go over to it
 ALIVE_US: Final = 700_000
+LATE_US: Final = 5_000_000  # as long as a gap is asked for (courtroom/sfu/nack.py)
 _RANK: Final = {"h": 2, "": 1, "l": 0}
 
 
@@ -38,6 +40,9 @@ class Camera:
         self.producer: Producer | None = None
         self._layer: Layer | None = None
         self._next: Layer | None = None
+        self._left: Layer | None = None  # the layer before, of which packets up to ``_until`` may still be repaired
+        self._until = self._left_at = 0
+        self._from = -1  # of the present layer: what was sent before the key frame it began with is not written
         self._key_at = 0
 
     def begin(self, producer: Producer, now: int) -> None:
@@ -50,7 +55,7 @@ class Camera:
         for layer in self.producer.layers.values() if self.producer is not None else ():
             if self in layer.taps:
                 layer.taps.remove(self)
-        self.producer = self._layer = self._next = None
+        self.producer = self._layer = self._next = self._left = None
 
     def tick(self, now: int) -> None:
         producer = self.producer
@@ -59,12 +64,16 @@ class Camera:
         # an SSRC may have been replaced: taps move with it, the layer we hold does not
         if self._layer is not None and self not in self._layer.taps:
             self._layer = None
+        if self._left is not None and now - self._left_at > LATE_US:
+            self._forget_left()
         best = self._best(producer, now)
         if self._layer is None:
             if best is not None:
                 self._go_over(best, now)
         elif best is not self._layer and best is not self._next:
             self._want(best, now)
+        elif best is self._layer and self._next is not None:
+            self._want(None, now)  # the present one is the best again
         if self._layer is not None and self._layer.media == "video" and now - self._key_at >= KEY_US:
             self._key_at = now
             self._layer.demand.wish()
@@ -74,21 +83,30 @@ class Camera:
         steady = [layer for layer in alive if now - layer.since >= STEADY_US or layer is self._layer]
         return max(steady or alive, key=lambda layer: _RANK[layer.rid], default=self._layer)
 
+    def _forget_left(self) -> None:
+        left, self._left = self._left, None
+        if left is not None and left not in (self._layer, self._next) and self in left.taps:
+            left.taps.remove(self)
+
     def _want(self, layer: Layer | None, now: int) -> None:
         if self._next is not None and self in self._next.taps:
             self._next.taps.remove(self)
         self._next = layer
+        self._forget_left()
         if layer is not None:
-            layer.taps.append(self)
+            if self not in layer.taps:
+                layer.taps.append(self)
             layer.demand.wish()
             self._key_at = now
 
     def _go_over(self, layer: Layer, now: int) -> None:
-        if self._layer is not None and self in self._layer.taps:
-            self._layer.taps.remove(self)
+        left = self._layer
         if self not in layer.taps:
             layer.taps.append(self)
-        self._layer, self._next, self._key_at = layer, None, now
+        self._layer, self._next, self._key_at, self._from = layer, None, now, -1
+        self._forget_left()
+        if left is not None and left is not layer and self in left.taps and left.newest is not None:
+            self._left, self._until, self._left_at = left, left.newest.index, now
         if layer.media == "video":
             layer.demand.wish()
 
@@ -99,15 +117,26 @@ class Camera:
         )
 
     def packet(self, layer: Layer, packet: Rtp, now: int) -> None:
-        if layer is self._next:
-            if not packet.keyframe:
+        if layer is not self._layer:
+            if not self._wants(layer, packet, now):
                 return
-            self._go_over(layer, now)
-        elif layer is not self._layer:
-            self._go_over(layer, now)  # the SSRC was replaced under us
+        elif self._from - RING[layer.media] < packet.index < self._from:
+            return
         track = self._track(layer)
         if track > 0:
             self.take.packet(track, now, packet.data)
+
+    def _wants(self, layer: Layer, packet: Rtp, now: int) -> bool:
+        """Whether a packet of another layer than the present one is to be written."""
+        if layer is self._left:
+            return self._until - RING[layer.media] < packet.index <= self._until
+        upcoming = layer is self._next
+        if upcoming and not (packet.keyframe and packet is layer.newest):
+            return False
+        self._go_over(layer, now)  # at its key frame, or its SSRC was replaced under us
+        if upcoming:
+            self._from = packet.index
+        return True
 
     def report(self, layer: Layer, ntp: int, timestamp: int, now: int) -> None:
         if layer is self._layer:

@@ -1,8 +1,8 @@
 """Sound that repeats itself: each packet carries the one or two before it, so single losses leave no hole.
 
 Rules
-* ``split`` takes a RED packet apart and trusts no length; the last block is the packet itself, those before it are
-  earlier ones, oldest first. Only Opus is unpacked; anything else in there is ``BadPacket``.
+* ``split`` takes a payload apart (``unpack`` a packet) and trusts no length; the last block is the packet itself, those
+  before it are earlier ones, oldest first. Only Opus is unpacked; anything else in there is ``BadPacket``.
 * ``join`` writes one. A block that is too old or too long for its header is left out with everything before it.
 * An earlier packet is told from its time stamp only as far as sequence numbers agree: one packet, one step.
 
@@ -17,6 +17,7 @@ from typing import Final
 
 from courtroom.errors import BadPacket
 from courtroom.sfu.kinds import OPUS
+from courtroom.sfu.packet import HEADER, Rtp, parse
 
 MAX_BLOCKS: Final = 10
 MAX_AGE: Final = (1 << 14) - 1  # ticks
@@ -47,6 +48,15 @@ def split(payload: bytes) -> tuple[bytes, list[tuple[int, bytes]]]:
             earlier.append((age, payload[at : at + length]))
         at += length
     return payload[at:], earlier
+
+
+def unpack(packet: Rtp) -> tuple[Rtp, list[tuple[int, bytes]]]:
+    """The Opus packet in a RED one, under the same header, and what it repeats."""
+    payload, earlier = split(packet.data[packet.payload : packet.end])
+    first = packet.data[0] & ~0x20
+    second = (packet.marker_type & 0x80) | OPUS.payload_type
+    head = HEADER.pack(first, second, packet.sequence, packet.timestamp, packet.ssrc)
+    return parse(head + packet.data[12 : packet.payload] + payload), earlier
 
 
 def join(payload: bytes, earlier: Sequence[tuple[int, bytes]]) -> bytes:

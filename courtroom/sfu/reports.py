@@ -8,21 +8,19 @@ RFC 3550 6.4, RFC 4585 6, RFC 5104 4.3.1.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from courtroom.sfu import rtcp, selection, upkeep
 from courtroom.sfu.consumer import Place
 from courtroom.sfu.member import Member
 from courtroom.sfu.munger import send_time
-
-if TYPE_CHECKING:
-    from courtroom.sfu.router import Router
+from courtroom.sfu.upkeep import Room
 
 PASS_ON_US: Final = 100_000  # between two sender reports of one layer that are passed on
 MAX_FIR: Final = 16
 
 
-def receive(room: Router, member: Member, data: bytes, now: int) -> None:
+def receive(room: Room, member: Member, data: bytes, now: int) -> None:
     """One decrypted RTCP datagram of ``member``; ``BadPacket`` when it is none."""
     for report in rtcp.parse(data):
         match report:
@@ -60,7 +58,7 @@ def _own(member: Member, ssrc: int) -> Place | None:
     return None
 
 
-def _repeat(room: Router, place: Place | None, lost: tuple[int, ...], now: int) -> None:
+def _repeat(room: Room, place: Place | None, lost: tuple[int, ...], now: int) -> None:
     if place is not None:
         room.put(place.member, place.repeats(lost, now, send_time(now)))
 

@@ -26,7 +26,9 @@ from courtroom.sfu.member import Counters, Declared, Member, PlaceSsrcs
 from courtroom.sfu.munger import send_time
 from courtroom.sfu.packet import Rtp
 from courtroom.sfu.producer import LIVE_US, Layer, Producer
+from courtroom.sfu.receiver import Receiver
 from courtroom.sfu.recording import Recording
+from courtroom.sfu.routes import CaptureRoute, Route
 from courtroom.sfu.stats import Edge
 from courtroom.sfu.takes import Spool
 
@@ -43,22 +45,6 @@ JUDGE_US: Final = 200_000
 TICK_US: Final = 20_000
 SELECT_US: Final = 600_000  # for receivers without a budget: nothing changes for them but layers that vanish
 _OPUS_FRAMES: Final = frozenset((120, 240, 480, 960, 1920, 2880))  # ticks of 48 kHz: 2.5 to 60 ms
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    receiver: str
-    place: int
-    source: str
-    kind: Kind
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureRoute:
-    take: str
-    source: str
-    kind: Kind
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +67,8 @@ class Router:
     def __init__(self, name: str, spool: Spool, random: Callable[[int], bytes], counters: Counters) -> None:
         self.name = name
         self.members: dict[str, Member] = {}
-        self.full: list[Member] = []  # whose outbox is not empty
-        self.rtcp: list[tuple[Member, bytes]] = []
+        self.full: list[Receiver] = []  # whose outbox is not empty
+        self.rtcp: list[tuple[Receiver, bytes]] = []
         self.events: list[Event] = []
         self.revision = -1
         self._routes: frozenset[Route] = frozenset()
@@ -125,8 +111,8 @@ class Router:
             place.detach()
         for producer in member.producers.values():
             for layer in producer.layers.values():
-                for place in layer.places + layer.waiting:
-                    place.detach()
+                for output in layer.places + layer.waiting:
+                    output.detach()
             self._recording.end(producer)
             self._live(producer, False)
         gone = [key for key in self._edges if name in (key[0], key[1])]
@@ -218,7 +204,7 @@ class Router:
         packet = wire.parse(data)
         earlier: list[tuple[int, bytes]] = []
         if packet.payload_type == kinds.RED:
-            packet, earlier = _unpack(packet)
+            packet, earlier = red.unpack(packet)
         number = wire.extension(packet, kinds.TRANSPORT_CC)
         if number is not None and len(number) == 2:
             member.arrivals.note(int.from_bytes(number, "big"), now)
@@ -228,6 +214,8 @@ class Router:
             if layer is None:
                 layer = self._learn(member, packet, now)
             if packet.ssrc != layer.ssrc:
+                if packet.payload_type != layer.codec.retransmission:  # of the codec before, or of none
+                    raise BadPacket("unknown_payload_type")
                 original = wire.unwrap_retransmission(packet, layer.ssrc, layer.codec.payload_type)
                 if original is not None:
                     self._receive(member, layer, original, now, repeated=True)
@@ -335,13 +323,13 @@ class Router:
             self._tell_speaking(now)
         self._recording.tick(now)
 
-    def put(self, member: Member, packets: Sequence[bytes]) -> None:
+    def put(self, member: Receiver, packets: Sequence[bytes]) -> None:
         """RTP for one member, after what already waits for it."""
         if packets and not member.outbox:
             self.full.append(member)
         member.outbox += packets
 
-    def tell(self, member: Member, report: bytes) -> None:
+    def tell(self, member: Receiver, report: bytes) -> None:
         """RTCP for one member."""
         self.rtcp.append((member, report))
 
@@ -401,12 +389,3 @@ class Router:
                 self._journalled[key] = edge.packets
                 changed.append(edge)
         return changed
-
-
-def _unpack(packet: Rtp) -> tuple[Rtp, list[tuple[int, bytes]]]:
-    """The Opus packet in a RED one, under the same header, and what it repeats."""
-    payload, earlier = red.split(packet.data[packet.payload : packet.end])
-    first = packet.data[0] & ~0x20
-    second = (packet.marker_type & 0x80) | kinds.OPUS.payload_type
-    head = wire.HEADER.pack(first, second, packet.sequence, packet.timestamp, packet.ssrc)
-    return wire.parse(head + packet.data[12 : packet.payload] + payload), earlier

@@ -37,13 +37,13 @@ class Take:
         self._worker = worker
         self._records: list[bytes] = []
         self.size = 0
-        self._tracks: dict[tuple[str, str, str, int], int] = {}
+        self._tracks: dict[tuple[str, str, str, int, int], int] = {}
 
     def track(
         self, label: str, kind: str, layer: str, ssrc: int, codec: str, clock_rate: int, payload_type: int
     ) -> int:
         """The number of this track; its TRACK record is written the first time. −1 when numbers are used up."""
-        key = (label, kind, layer, ssrc)
+        key = (label, kind, layer, ssrc, payload_type)  # a sender may change its codec under one SSRC
         number = self._tracks.get(key)
         if number is None:
             number = len(self._tracks) + 1

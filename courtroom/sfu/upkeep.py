@@ -10,16 +10,15 @@ RFC 3550 6.4, RFC 4585 6.2, RFC 2198.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 from courtroom.sfu import rtcp, selection
-from courtroom.sfu.consumer import Place
 from courtroom.sfu.downlink import BURST
 from courtroom.sfu.member import Member
 from courtroom.sfu.munger import send_time
-
-if TYPE_CHECKING:
-    from courtroom.sfu.router import Router
+from courtroom.sfu.producer import Output
+from courtroom.sfu.receiver import Receiver
 
 REPORT_US: Final = 1_000_000
 PAD_US: Final = 100_000  # more than that is not made up for
@@ -31,7 +30,17 @@ ROOMY: Final = 500_000  # bit/s: a budget below has no room for saying things tw
 _OWN_SSRC: Final = 1  # sender of our RTCP
 
 
-def tick(room: Router, member: Member, now: int) -> None:
+class Room(Protocol):
+    """Where what is owed is put."""
+
+    def put(self, member: Receiver, packets: Sequence[bytes]) -> None: ...
+
+    def tell(self, member: Receiver, report: bytes) -> None: ...
+
+    def drop(self, why: str) -> None: ...
+
+
+def tick(room: Room, member: Member, now: int) -> None:
     """Everything that time makes due for one connected member."""
     _ask(room, member, now)
     for place in member.places():
@@ -57,7 +66,7 @@ def revive(member: Member) -> None:
             place.layer.demand.wish()
 
 
-def _ask(room: Router, member: Member, now: int) -> None:
+def _ask(room: Room, member: Member, now: int) -> None:
     media = 0
     for layer in member.streams.values():
         media = layer.ssrc
@@ -70,13 +79,13 @@ def _ask(room: Router, member: Member, now: int) -> None:
         room.tell(member, message)
 
 
-def report_on(room: Router, place: Place, now: int) -> None:
+def report_on(room: Room, place: Output, now: int) -> None:
     report = place.sender_report(now)
     if report is not None:
         room.tell(place.member, report)
 
 
-def _report(room: Router, member: Member, now: int) -> None:
+def _report(room: Room, member: Member, now: int) -> None:
     member.report_at = now + REPORT_US
     blocks = [layer.reception.block(layer.ssrc, now) for layer in member.streams.values()]
     if blocks:
@@ -85,7 +94,7 @@ def _report(room: Router, member: Member, now: int) -> None:
     member.sending, member.sent_octets = (octets - member.sent_octets) * 8, octets
 
 
-def _release(room: Router, member: Member, now: int) -> None:
+def _release(room: Room, member: Member, now: int) -> None:
     if member.pacer.overfull:
         room.drop("paced_out")
         member.pacer.clear()
@@ -95,7 +104,7 @@ def _release(room: Router, member: Member, now: int) -> None:
     room.put(member, member.pacer.release(send_time(now), now, sound=member.sound))
 
 
-def _pad(room: Router, member: Member, now: int) -> None:
+def _pad(room: Room, member: Member, now: int) -> None:
     """Fill the budget that is being tried: what media did not use since the last time."""
     line = member.downlink
     line.tick(now)
@@ -107,7 +116,7 @@ def _pad(room: Router, member: Member, now: int) -> None:
     member.padded_number = line.sent.next
 
 
-def _padding(room: Router, member: Member, count: int, now: int) -> None:
+def _padding(room: Room, member: Member, count: int, now: int) -> None:
     when = send_time(now)
     if member.video:
         room.put(member, [member.video[0].padding(when, now) for _ in range(min(count, MAX_PADDING))])

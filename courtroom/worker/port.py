@@ -1,4 +1,4 @@
-"""The media port: datagrams in, told apart by their first octet, and packets out, protected where they stand.
+"""The media port: datagrams in, told apart by their first octet; who sent them, and which way leads back there.
 
 Rules
 * First octet (RFC 7983): 0–3 STUN, 20–63 DTLS, 128–191 RTP and RTCP; the rest is dropped. RTCP by RFC 5761 section 4.
@@ -8,8 +8,8 @@ Rules
 * What a member sends has a budget too (``limits.Budget``; ``transport``: SSRCs, checks, records), so that the flood of
   one is no delay for another.
 * Everything dropped is counted by reason. Nothing a datagram contains can raise out of here.
-* One wake-up: read all, forward all, one flush. Over UDP nothing is queued afterwards, so a route that was taken away
-  and a transport that was closed are quiet at once; what TCP queues is thrown away then (``discard``).
+* One wake-up: read all, forward all, one flush (``outgoing``). Over UDP nothing is queued afterwards: a route that was
+  taken away and a transport that was closed are quiet at once; what TCP queues is thrown away then (``discard``).
 """
 
 from __future__ import annotations
@@ -20,19 +20,17 @@ from typing import Any, Final
 from courtroom.errors import BadPacket
 from courtroom.sfu.router import Counters, Router
 from courtroom.worker import consent, srtp, stun
-from courtroom.worker.datagrams import IN_SLOTS, RUN, SLOT, Destination, Socket
+from courtroom.worker.datagrams import IN_SLOTS, SLOT, Destination, Socket
 from courtroom.worker.hold import Held
 from courtroom.worker.ice import Agent
 from courtroom.worker.limits import PACKET, RTCP_WEIGHT, Strangers
+from courtroom.worker.outgoing import Carrier, Outgoing
 from courtroom.worker.stream import Loop, Stream
 from courtroom.worker.tcp import Streams
 from courtroom.worker.transport import QUIET_US, Lost, Transport
 
 MAX_BATCHES: Final = 4
 PROVE_US: Final = 5_000_000
-MAX_OUT: Final = SLOT - srtp.TRAILER
-
-Carrier = Socket | Stream
 
 
 class Port:
@@ -48,12 +46,11 @@ class Port:
         lost: Callable[[Transport, Lost], None],
     ) -> None:
         self.agent: Agent[Transport] = Agent(self._in_use)
-        self.sockets: list[Socket] = []
+        self.out = Outgoing(counters)
+        self.sockets = self.out.sockets
         self.streams: Streams | None = None
         self._in: dict[Carrier, list[Any]] = {}
-        self._pointers: dict[Carrier, list[Any]] = {}
-        self._shared: list[Any] = []  # pointers to the slots that all streams share, in and out
-        self._single: list[Any] = []
+        self._shared: list[Any] = []  # pointers to the slots that all streams share
         self._clock = clock
         self._random = random
         self._counters = counters
@@ -64,15 +61,14 @@ class Port:
         self._held = Held(random)
 
     def add(self, socket: Socket) -> None:
-        self.sockets.append(socket)
         self._in[socket] = srtp.pointers(socket.incoming_memory, SLOT)
-        self._pointers[socket] = srtp.pointer(socket.outgoing_memory)
+        self.out.add(socket)
 
     def listen(self, loop: Loop) -> Streams:
         """The TCP side of this port."""
         self.streams = Streams(loop, self._clock, self._counters.drop, self._stream_readable, self._stream_ended)
         self._shared = srtp.pointers(self.streams.incoming_memory, SLOT)
-        self._single = srtp.pointer(self.streams.outgoing_memory)
+        self.out.listen(self.streams)
         return self.streams
 
     # --- in ---
@@ -96,12 +92,13 @@ class Port:
 
     def _stream_readable(self, stream: Stream) -> None:
         if stream not in self._in:
-            self._in[stream], self._pointers[stream] = self._shared, self._single
+            self._in[stream] = self._shared
+            self.out.connect(stream)
         self.readable(stream)
 
     def _stream_ended(self, stream: Stream) -> None:
         self._in.pop(stream, None)
-        self._pointers.pop(stream, None)
+        self.out.disconnect(stream)
         peer = self.agent.forget(stream.address)
         if peer is not None:
             peer.owner.socket = peer.owner.destination = peer.owner.proving = None
@@ -283,72 +280,10 @@ class Port:
 
     def drain(self, router: Router, now: int) -> None:
         """Protect and stage everything the router has made."""
-        if router.full:
-            members, router.full = router.full, []
-            for member in members:
-                if member.tag is not None:
-                    self._drain_rtp(member.tag, member.outbox, now)
-                member.outbox.clear()
-        if router.rtcp:
-            reports, router.rtcp = router.rtcp, []
-            for member, data in reports:
-                if member.tag is not None:
-                    self._send_rtcp(member.tag, data, now)
-
-    def _drain_rtp(self, transport: Transport, packets: list[bytes], now: int) -> None:
-        """The hot loop: everything of one wake-up for one receiver, side by side in memory, so that packets of one size
-        can leave as one message (UDP_SEGMENT)."""
-        cipher, socket, destination = transport.outbound, transport.socket, transport.destination
-        if cipher is None or socket is None or destination is None:
-            self._counters.drop("no_path", len(packets))
-            return
-        transport.last_out_at = now
-        protect, cell, context, overhead = srtp.protect_rtp, srtp.length_cell, cipher.context, cipher.overhead
-        arena, base = socket.outgoing, self._arena(socket)
-        for first in range(0, len(packets), RUN):
-            at = begun = socket.reserve(RUN * SLOT)
-            segment = 0
-            for data in packets[first : first + RUN]:
-                length = len(data)
-                if length > MAX_OUT:
-                    self._counters.drop("too_long")
-                    continue
-                arena[at : at + length] = data
-                cell[0] = length
-                if protect(context, base + at, cell):
-                    self._counters.drop("srtp_out")
-                    continue
-                length += overhead
-                if length != segment and at > begun:
-                    socket.commit(begun, at, segment, destination.pointer)
-                    begun = at
-                segment = length
-                at += length
-            if at > begun:
-                socket.commit(begun, at, segment, destination.pointer)
-
-    def _arena(self, socket: Carrier) -> Any:
-        return self._pointers[socket]
-
-    def _send_rtcp(self, transport: Transport, data: bytes, now: int) -> None:
-        cipher, socket, destination = transport.outbound, transport.socket, transport.destination
-        if cipher is None or socket is None or destination is None or len(data) > MAX_OUT:
-            self._counters.drop("no_path")
-            return
-        at = socket.reserve(SLOT)
-        socket.outgoing[at : at + len(data)] = data
-        size = cipher.protect_rtcp(self._arena(socket) + at, len(data))
-        if size < 0:
-            self._counters.drop("srtp_out")
-            return
-        transport.last_out_at = now
-        socket.commit(at, at + size, size, destination.pointer)
+        self.out.drain(router, now)
 
     def flush(self) -> None:
-        for socket in self.sockets:
-            socket.flush()
-        if self.streams is not None and self.streams.dirty:
-            self.streams.flush()
+        self.out.flush()
 
     def discard(self, transports: Iterable[Transport]) -> None:
         """Throw away media that is queued for these: their routes have changed."""

@@ -76,7 +76,7 @@ class Control:
         assert reply.code == "", reply
         return reply.sdp
 
-    async def until(self, find: Callable[[m.FromWorker], T | None], timeout: float = 10) -> T:
+    async def until(self, find: Callable[[m.FromWorker], T | None], timeout: float = 60) -> T:
         async with asyncio.timeout(timeout), self._news:
             seen = 0
             while True:
@@ -87,7 +87,7 @@ class Control:
                 seen = len(self.events)
                 await self._news.wait()
 
-    async def changed(self, transport: str, state: str, timeout: float = 10) -> m.TransportChanged:
+    async def changed(self, transport: str, state: str, timeout: float = 60) -> m.TransportChanged:
         def find(event: m.FromWorker) -> m.TransportChanged | None:
             match event:
                 case m.TransportChanged(name, now) if (name, now) == (transport, state):
@@ -193,7 +193,7 @@ async def join(
     return started
 
 
-async def wait_for(look: Callable[[], Awaitable[T]], good: Callable[[T], bool], timeout: float = 10) -> T:
+async def wait_for(look: Callable[[], Awaitable[T]], good: Callable[[T], bool], timeout: float = 60) -> T:
     """Look again until it is good; the last look is in the message when it never was."""
     deadline = time.monotonic() + timeout
     while True:

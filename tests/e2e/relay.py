@@ -21,6 +21,7 @@ from tests.e2e.court import until
 
 CONFIGURATION = Path(__file__).resolve().parents[2] / "deploy" / "coturn" / "turnserver.conf"
 SECRET = "shared-secret-of-the-tests"
+KEEP = "allocation-default-address-family=keep"
 
 
 def available() -> str:
@@ -37,10 +38,11 @@ class Coturn:
 
     @property
     def urls(self) -> tuple[str, str, str]:
+        host = f"[{self.address}]" if ":" in self.address else self.address
         return (
-            f"turn:{self.address}:{self.port}?transport=udp",
-            f"turn:{self.address}:{self.port}?transport=tcp",
-            f"turns:{self.address}:{self.tls_port}?transport=tcp",
+            f"turn:{host}:{self.port}?transport=udp",
+            f"turn:{host}:{self.port}?transport=tcp",
+            f"turns:{host}:{self.tls_port}?transport=tcp",
         )
 
     def said(self, words: str) -> int:
@@ -71,14 +73,19 @@ def certificate(folder: Path, address: str) -> tuple[Path, Path]:
     return certificate_file, key_file
 
 
+def _stream(address: str) -> socket.socket:
+    return socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+
+
 def _free(address: str) -> int:
-    with socket.socket() as sock:
+    with _stream(address) as sock:
         sock.bind((address, 0))
         return int(sock.getsockname()[1])
 
 
 def filled_in(folder: Path, address: str, media: str, port: int, tls_port: int, without: Sequence[str]) -> str:
-    """The configuration for one machine; nothing else is changed but ports, and lines taken away on purpose."""
+    """The configuration for one machine; nothing else is changed but ports, and lines taken away on purpose. For an
+    IPv6 address the line that the file has ready is put in force."""
     certificate_file, key_file = certificate(folder, address)
     text = CONFIGURATION.read_text(encoding="utf-8")
     for word, value in (
@@ -93,6 +100,9 @@ def filled_in(folder: Path, address: str, media: str, port: int, tls_port: int, 
     ):
         assert word in text, word
         text = text.replace(word, value)
+    if ":" in address:
+        assert f"\n#{KEEP}\n" in text
+        text = text.replace(f"\n#{KEEP}\n", f"\n{KEEP}\n")
     for line in without:
         assert f"\n{line}\n" in text, line
         text = text.replace(f"\n{line}\n", "\n")
@@ -121,6 +131,6 @@ async def coturn(folder: Path, address: str, media: str, without: Sequence[str] 
 
 
 def _answers(address: str, port: int) -> bool:
-    with socket.socket() as sock:
+    with _stream(address) as sock:
         sock.setblocking(True)
         return sock.connect_ex((address, port)) == 0

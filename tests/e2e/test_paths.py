@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ from tests.e2e.devices import CLERK, JUDGE, PLAINTIFF
 from tests.e2e.people import CHROMIUM, AtBrowser, at_browsers
 from tests.e2e.test_coming_back import browser_processes
 from tests.netlab import hosts, ways
+from tests.sfu import wire
+from tests.worker.client import Client, start
 
 pytestmark = [
     pytest.mark.e2e,
@@ -115,11 +117,18 @@ async def path(person: AtBrowser) -> dict[str, Any]:
     return await until(lambda: person.page.evaluate(PATH))
 
 
+NO_UDP = "table inet no { chain out { type filter hook output priority 0; meta l4proto udp drop; }; }"
+
+
+async def over_tcp(person: AtBrowser) -> str:
+    """The address that the page's media goes to by TCP, '' while it does not."""
+    used = await person.page.evaluate(PATH)
+    return str(used["address"]).strip("[]") if used and used["protocol"] == "tcp" else ""
+
+
 async def test_a_network_that_blocks_udp_is_no_obstacle(playwright: Playwright, tmp_path: Path) -> None:
     with hosts.host() as far:
-        ways.nft(
-            far.name, "table inet no { chain out { type filter hook output priority 0; meta l4proto udp drop; }; }"
-        )
+        ways.nft(far.name, NO_UDP)
         flags = ("--public-address", far.near, "--public-address", "127.0.0.1")
         async with Court(tmp_path / "data", *flags, host="0.0.0.0") as court:
             wrapper = far.wrapper(CHROMIUM, tmp_path)
@@ -142,7 +151,7 @@ async def test_a_public_address_in_front_of_nat(playwright: Playwright, tmp_path
                 assert (used["protocol"], used["address"]) == ("udp", far.public), used
 
 
-async def test_a_host_that_has_ipv6_alone(playwright: Playwright, tmp_path: Path) -> None:
+async def test_a_host_that_has_ipv6_alone_and_then_no_udp(playwright: Playwright, tmp_path: Path) -> None:
     with ways.host_with_ipv6() as (far, near):
         async with Court(tmp_path / "data", "--public-address", near, "--public-address", "::1", host="::") as court:
             wrapper = far.wrapper(CHROMIUM, tmp_path)
@@ -150,8 +159,12 @@ async def test_a_host_that_has_ipv6_alone(playwright: Playwright, tmp_path: Path
                 court, playwright, tmp_path, wrapper, f"[{near}]", here="[::1]"
             ) as (issued, sitting):  # fmt: skip
                 await see_and_hear(issued, sitting)
-                used = await path(sitting[PLAINTIFF.role])
+                plaintiff = sitting[PLAINTIFF.role]
+                used = await path(plaintiff)
                 assert (used["protocol"], used["address"].strip("[]")) == ("udp", near), used
+                ways.nft(far.name, NO_UDP)
+                assert await until(lambda: over_tcp(plaintiff), 90) == near
+                await see_and_hear(issued, sitting)
 
 
 # --- the worker alone: who is quiet, and who goes from one network to another -----------------------------------------
@@ -308,30 +321,45 @@ async def test_who_goes_from_wifi_to_4g_keeps_the_seat(playwright: Playwright, t
 needs_coturn = pytest.mark.skipif(bool(relay.available()), reason=relay.available() or "coturn")
 
 
+@contextlib.contextmanager
+def relayed_host(family: str) -> Iterator[tuple[hosts.Host, str]]:
+    """A host with one family alone, and our address on its link."""
+    if family == "ipv6":
+        with ways.host_with_ipv6() as (far, near):
+            yield far, near
+    else:
+        with hosts.host() as far:
+            yield far, far.near
+
+
 @needs_coturn
-@pytest.mark.parametrize("way", ["udp", "tcp", "tls"])
-async def test_media_crosses_a_relay(playwright: Playwright, tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize(("way", "family"), [("udp", "ipv4"), ("tcp", "ipv6"), ("tls", "ipv4")])
+async def test_media_crosses_a_relay(playwright: Playwright, tmp_path: Path, way: str, family: str) -> None:
     """Through coturn as deploy/coturn has it, by a page that is not allowed any other way."""
-    with hosts.host() as far:
-        async with relay.coturn(tmp_path, far.near, far.near) as server:
+    with relayed_host(family) as (far, near):
+        async with relay.coturn(tmp_path, near, near) as server:
             url = server.urls[["udp", "tcp", "tls"].index(way)]
             secret = tmp_path / "turn.secret"
             secret.write_text(relay.SECRET + "\n", encoding="ascii")
+            everywhere, here, at, pages = {
+                "ipv4": ("0.0.0.0", "127.0.0.1", "127.0.0.1", near),
+                "ipv6": ("::", "::1", "[::1]", f"[{near}]"),
+            }[family]
             flags = (
-                "--public-address", far.near, "--public-address", "127.0.0.1", "--turn-secret-file", str(secret),
+                "--public-address", near, "--public-address", here, "--turn-secret-file", str(secret),
                 *(word for one in server.urls for word in ("--turn-url", one)),
             )  # fmt: skip
-            async with Court(tmp_path / "data", *flags, host="0.0.0.0") as court:
+            async with Court(tmp_path / "data", *flags, host=everywhere) as court:
                 wrapper = far.wrapper(CHROMIUM, tmp_path)
                 forced = {"only": True, "scheme": url}
                 more = ("--ignore-certificate-errors",)
-                async with hearing(court, playwright, tmp_path, wrapper, far.near, more=more, forced=forced) as (
-                    issued,
-                    sitting,
-                ):
+                async with hearing(
+                    court, playwright, tmp_path, wrapper, pages, more=more, forced=forced, here=at
+                ) as (issued, sitting):  # fmt: skip
                     await see_and_hear(issued, sitting)
                     used = await path(sitting[PLAINTIFF.role])
                     assert (used["local"], used["relay"]) == ("relay", way), used
+                    assert used["address"].strip("[]") == near
                     told = await sitting[PLAINTIFF.role].page.evaluate("window.__courtroom.view.media.ice_servers")
                     assert [one["urls"] for one in told] == [list(server.urls)]
                     assert relay.SECRET not in json.dumps(told)
@@ -355,6 +383,53 @@ async def allocate(server: relay.Coturn, username: str, password: str) -> turn.T
         client.transport.close()
         raise
     return client
+
+
+class Relayed(Client):
+    """A client whose every datagram crosses an allocation of somebody else's TURN client."""
+
+    way: turn.TurnTransport
+
+    def connection_made(self, transport: turn.TurnTransport) -> None:
+        self.way = transport
+
+    def datagram_received(self, data: bytes, _address: object) -> None:
+        self._came(data)
+        self._news.set()
+
+    def error_received(self, error: Exception) -> None:
+        raise error
+
+    def connection_lost(self, _error: Exception | None) -> None: ...
+
+    def send(self, data: bytes) -> None:
+        self.way.sendto(data, self.server)
+
+
+@needs_coturn
+async def test_an_allocation_over_ipv6_leads_to_media_over_ipv6(tmp_path: Path) -> None:
+    with ways.host_with_ipv6() as (_far, near):
+        async with relay.coturn(tmp_path, near, near) as server, start((near,)) as control:
+            judge, clerk = [await kind.open(control, name) for kind, name in ((Client, "judge"), (Relayed, "clerk"))]
+            assert isinstance(clerk, Relayed)
+            (told,) = Relay(server.urls, relay.SECRET).servers("h-1", "s-1", time.time_ns() // 1000)
+            way, _ = await turn.create_turn_endpoint(
+                lambda: clerk,  # type: ignore[arg-type,return-value]
+                (near, server.port),
+                told["username"],
+                told["credential"],
+            )
+            await judge.connect(control, "judge")
+            await clerk.connect(control, "clerk")
+            routes = [m.Route("clerk", 0, "judge", "microphone"), m.Route("judge", 0, "clerk", "microphone")]
+            await control.do(lambda n: m.SetRoutes(n, "room", 1, routes, []))
+            for sender, receiver in ((judge, clerk), (clerk, judge)):
+                sender.send_rtp(wire.rtp(1, 960, 7, b"word", 111, mid=b"mic"))
+                assert wire.fields(await receiver.rtp())[3] == b"word"
+            assert way.get_extra_info("sockname")[0] == near, "an IPv6 address to relay from"
+            way.close()
+            for client in (judge, clerk):
+                client.close()
 
 
 MEDIA = "10.1.2.3"

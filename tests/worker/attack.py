@@ -122,7 +122,7 @@ class Talk:
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
 
-    async def heard(self, patience: float = 2) -> list[int]:
+    async def heard(self, patience: float = 30) -> list[int]:
         """The numbers of the words that arrived, in the order in which they did; waits for the last of them."""
         assert self.listener.down is not None
         numbers: list[int] = []
@@ -134,9 +134,11 @@ class Talk:
                         numbers.append(int(payload[5:]))
         return numbers
 
-    async def heard_everything(self) -> None:
+    async def heard_everything(self, overrun: int = 0) -> None:
+        """``overrun``: datagrams that the kernel threw away because this machine gave the worker no time to read."""
         numbers = await self.heard()
-        assert numbers == list(range(1, self.sent + 1)), f"{len(numbers)} of {self.sent}"
+        assert numbers == sorted(set(numbers)), "in order, none twice"
+        assert self.sent - overrun <= len(numbers) <= self.sent, f"{len(numbers)} of {self.sent}"
 
 
 def is_rtp(data: bytes) -> bool:

@@ -43,10 +43,10 @@ async def start(
     ours.setblocking(False)
     control = Control(process, ours)
     offset = time.time_ns() // 1000 - time.monotonic_ns() // 1000
-    await control.send(m.WelcomeWorker(m.VERSION, offset, 0, list(addresses), capture))
-    await control.until(lambda event: event if isinstance(event, m.WorkerReady) else None)
-    await control.do(lambda n: m.OpenRoom(n, "room"))
     try:
+        await control.send(m.WelcomeWorker(m.VERSION, offset, 0, list(addresses), capture))
+        await control.until(lambda event: event if isinstance(event, m.WorkerReady) else None)
+        await control.do(lambda n: m.OpenRoom(n, "room"))
         yield control
     finally:
         await control.close()
@@ -132,7 +132,7 @@ class Client:
     def send(self, data: bytes) -> None:
         self.sock.sendto(data, self.server)
 
-    async def until(self, good: Callable[[bytes], bool], timeout: float = 5) -> bytes:
+    async def until(self, good: Callable[[bytes], bool], timeout: float = 30) -> bytes:
         """The first datagram, of all that came or will come, that is good."""
         seen = 0
         async with asyncio.timeout(timeout):
@@ -174,7 +174,7 @@ class Client:
 
     async def handshake(self) -> None:
         seen = len(self.datagrams)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 try:
                     self._ssl.do_handshake()

@@ -92,7 +92,7 @@ class Peer:
 def sit(house: House, line: Line, count: int) -> list[Transport]:
     """Listeners whose paths are settled, without DTLS: what is tested here lies below it."""
     house.rooms.port.sockets.append(line)  # type: ignore[arg-type]
-    house.rooms.port._in[line] = house.rooms.port._pointers[line] = []  # type: ignore[index]
+    house.rooms.port._in[line] = house.rooms.port.out._arenas[line] = []  # type: ignore[index]
     found = []
     for number in range(count):
         name = f"seat-{number}"

@@ -18,6 +18,7 @@ import pytest
 from courtroom.channel import messages as m
 from courtroom.worker import stream, stun, tcp
 from courtroom.worker.datagrams import SLOT
+from courtroom.worker.main import _sockets
 from courtroom.worker.stream import Stream
 from courtroom.worker.tcp import Streams
 from tests.sfu import wire
@@ -292,21 +293,14 @@ class Bench:
         self.soon: list[Any] = []
         self.readers: dict[Any, Any] = {}
         self.writers: dict[Any, Any] = {}
-        self.listener = tcp.listeners([self._model()])[0]
+        # one number for both, as the worker finds it: another program may hold the first one for TCP
+        (self.model,), (self.listener,) = _sockets(["127.0.0.1"], 0)
         self.streams = Streams(self, lambda: self.now, self.dropped.append, lambda _: None, self.gone.append)
         self.streams.listen(self.listener)
         self.far = socket.create_connection(self.listener.getsockname(), timeout=5)
         self.streams._acceptable(self.listener)
         (self.stream,) = self.streams._streams.values()
         self.stream._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
-
-    def _model(self) -> socket.socket:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as model:
-            model.bind(("127.0.0.1", 0))
-            self.model = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            name = model.getsockname()
-        self.model.bind(name)
-        return self.model
 
     def call_soon(self, callback: Any, *args: Any) -> None:
         self.soon.append((callback, args))

@@ -2,28 +2,37 @@
  * The pulse of a transport: when something last came, and which pictures stand still.
  *
  * Rules: read from `getStats()` alone (W3C webrtc-stats), once a second, four times while the line is down; a picture stands still
- * when its place has a route and no frame was decoded for `STILL_MS`.
+ * when its place has a route and no frame was decoded for `STILL_MS`. What is read of sound says how long it has to wait (patience.js).
  */
+
+import { Patience } from './patience.js';
 
 const EVERY_MS = 1000;
 const EVERY_DOWN_MS = 250;
 const STILL_MS = 2000;
 const BLANK_MS = 5000;
 
-/** @typedef {{bytes: number, packets: number, frames: Map<string, number>}} Reading `packets`: all of the transport, feedback too */
+/** @typedef {{bytes: number, packets: number, frames: Map<string, number>, sounds: Map<string, import('./patience.js').Sound>}} Reading
+ * `packets`: all of the transport, feedback too */
 
 /** What has come so far, and the frames decoded by place. @param {RTCPeerConnection} pc @returns {Promise<Reading>} */
 async function read(pc) {
   let [bytes, packets] = [0, 0];
   /** @type {Map<string, number>} */
   const frames = new Map();
+  /** @type {Map<string, import('./patience.js').Sound>} */
+  const sounds = new Map();
   for (const row of (await pc.getStats()).values()) {
     if (row.type === 'transport') packets += row.packetsReceived ?? 0;
     if (row.type !== 'inbound-rtp') continue;
     bytes += row.bytesReceived ?? 0;
     if (row.kind === 'video' && row.mid) frames.set(row.mid, row.framesDecoded ?? 0);
+    if (row.kind === 'audio' && row.mid) {
+      const made = (row.concealedSamples ?? 0) - (row.silentConcealedSamples ?? 0);
+      sounds.set(row.mid, { made, samples: row.totalSamplesReceived ?? 0, asked: row.nackCount ?? 0 });
+    }
   }
-  return { bytes, packets, frames };
+  return { bytes, packets, frames, sounds };
 }
 
 export class Pulse {
@@ -43,6 +52,7 @@ export class Pulse {
     this.of = null;
     /** @type {Map<string, {frames: number, at: number}>} */
     this.pictures = new Map();
+    this.patience = new Patience();
     this.#beat();
   }
 
@@ -54,11 +64,12 @@ export class Pulse {
   /** Reads once. @returns {Promise<boolean>} whether something came since the last reading */
   async look() {
     const pc = this.pc();
-    if (pc !== this.of) { this.of = pc; this.bytes = this.packets = this.lineAt = 0; this.since = performance.now(); this.pictures.clear(); }
+    if (pc !== this.of) { this.of = pc; this.bytes = this.packets = this.lineAt = 0; this.since = performance.now(); this.pictures.clear(); this.patience.begin(); }
     if (!pc || pc.signalingState === 'closed') return false;
     const now = performance.now();
-    const { bytes, packets, frames } = await read(pc);
+    const { bytes, packets, frames, sounds } = await read(pc);
     if (pc !== this.of) return false;
+    this.patience.look(pc, sounds);
     const came = bytes > this.bytes;
     if (came) {
       if (this.at) this.gap = Math.max(this.gap, now - this.at);
