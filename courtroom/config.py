@@ -29,6 +29,7 @@ PREFIX: Final = "COURTROOM_"
 MAX_WORKERS: Final = 64
 MIN_STAFF_TOKEN: Final = 16
 MIN_TURN_SECRET: Final = 16
+ARCHIVE_SIZES: Final = ("720p", "1080p")
 SECRETS: Final = (  # no sentence repeats them
     "staff_token", "turn_secret", "second_copy_key", "second_copy_secret", "smtp_password", "notice_secret",
 )  # fmt: skip
@@ -79,6 +80,7 @@ class Settings:
     url: str
     font: Path | None
     web: Path
+    archive_size: str = "720p"
     second_copy: SecondPlace | None = None
     tsa_url: str = ""
     tsa_ca: Path | None = None
@@ -279,6 +281,12 @@ def _tsa_url(value: str) -> str:
     return value
 
 
+def _archive_size(value: str) -> str:
+    if value not in ARCHIVE_SIZES:
+        raise ValueError
+    return value
+
+
 def _font(value: str) -> Path | None:
     if not value:
         return None
@@ -328,6 +336,8 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("turn_secret_file", _readable, "", "file that holds the secret shared with the TURN server", wrong="file"),
     Field("url", _optional_origin, "", "public base URL, when a reverse proxy stands in front", wrong="origin"),
     Field("font", _font, "", "font file with simplified Chinese glyphs for the recorded picture", wrong="file"),
+    Field("archive_size", _archive_size, "720p", "size of the recorded picture: 720p (1280 x 720) or 1080p "
+          "(1920 x 1080)", wrong="archive_size"),
     Field("smtp", post.smtp, "", "mail server for notices: starttls://HOST[:PORT], smtps://HOST[:PORT] or "
           "smtp://HOST[:PORT]", wrong="smtp"),
     Field("smtp_user", str, "", "user name at the mail server"),
@@ -388,6 +398,7 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] |
         turn_secret=_turn_secret(values),
         url=values["url"],
         font=values["font"],
+        archive_size=values["archive_size"],
         web=values["web"],
         second_copy=_second_place(values),
         tsa_url=_authority(values)[0],

@@ -68,6 +68,7 @@ def _common(command: Any) -> Any:
         click.option("--lang", type=click.Choice(list(LANGUAGES)), default="zh", show_default=True),
         click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True, help="Of the encoder."),
         click.option("--workers", type=click.IntRange(0, 64), default=0, show_default=True, help="0: one a core."),
+        click.option("--size", type=click.Choice(["720p", "1080p"]), default="720p", show_default=True),
         click.option("--progress", type=click.Choice(["json", "none"]), default="none"),
     )
     for option in reversed(options):
@@ -87,7 +88,6 @@ def _teller(stage: str, progress: str) -> Any:
 
 @main.command(help="Make the programme picture of a hearing.")
 @_common
-@click.option("--size", type=click.Choice(["720p", "1080p"]), default="720p", show_default=True)
 def compose(
     capture: Path,
     ledger: Path,
@@ -147,6 +147,7 @@ def archive(
     lang: Language,
     threads: int,
     workers: int,
+    size: str,
     progress: str,
     head: Path,
     key: Path,
@@ -160,7 +161,7 @@ def archive(
 
     be_nice()
     with _failures():
-        order = Order(capture, ledger, people, out, font, lang, threads, workers=workers)
+        order = Order(capture, ledger, people, out, font, lang, threads, size, workers)
         authority = Authority(tsa_url, tsa_ca) if tsa_url and tsa_ca else None
         tellers = _teller("compose", progress), _teller("seal", progress)
         unstamped = make(order, head, key, time.time_ns() // 1000, *tellers, keys=keys, authority=authority)

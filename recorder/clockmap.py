@@ -6,6 +6,9 @@ the NTP clock to the court's. Each alone is wrong: RTP drifts, NTP may be hours 
 
 * RTP → NTP: straight lines between sender reports; before the first and after the last at the nominal rate; a
   report that contradicts the one before it by more than 500 ms begins a new piece.
+* A report may name a moment too late, never too early: browsers take for a microphone the time at which its sound came
+  out of the machine's buffers (on a busy machine 100 ms and more after it went in). So a report counts only as far as
+  its neighbours and ``DRIFT`` allow. A step that lasts is a device that lost sound, and is followed.
 * NTP → court: ``offset = min(arrival - NTP)`` over a minute around, **one offset for everything one seat sends**, so
   its voice and its lips keep the relation that the sender gave them. What remains unknown is the shortest network
   delay.
@@ -29,6 +32,9 @@ from recorder.index import Ints, Run
 WINDOW_US: Final = 5_000_000
 AROUND: Final = 6  # windows either side that the least delay is taken from
 DISAGREE_US: Final = 500_000
+DRIFT: Final = 0.0005  # no clock of a camera or a microphone drifts faster
+STEADY: Final = 4  # reports
+STEP_US: Final = 40_000
 LASTING: Final = 3  # windows a jump has to last before it is a new epoch and not a burst of late packets
 
 Floats = npt.NDArray[np.float64]
@@ -77,11 +83,41 @@ def sender_times(run: Run) -> SenderTimes:
 
 
 def _lines(at: Floats, stamp: Floats, ntp: Floats, rate: float) -> Floats:
-    out = np.interp(at, stamp, ntp)
-    early, late = at < stamp[0], at > stamp[-1]
-    out[early] = ntp[0] - (stamp[0] - at[early]) * rate
-    out[late] = ntp[-1] + (at[late] - stamp[-1]) * rate
-    return out
+    """Straight lines between reports, at the nominal rate outside them; a lasting step is not sloped over."""
+    media, said = at * rate, stamp * rate
+    offset = ntp - said
+    steps = _lasting_steps(offset)
+    least = _earliest(said, offset, steps)
+    corners = list(zip(said.tolist(), least.tolist(), strict=True))
+    for line in steps:
+        later = least[line] > least[line - 1]  # the lesser offset reaches to the other report
+        corners.append((said[line] - 1, least[line - 1]) if later else (said[line - 1] + 1, least[line]))
+    where, offsets = np.array(sorted(corners)).T
+    lines: Floats = np.interp(media, where, offsets)
+    return media + lines
+
+
+def _earliest(at: Floats, offset: Floats, steps: Sequence[int]) -> Floats:
+    """The least offset that the reports around allow, a clock drifting by ``DRIFT`` at most; nothing is taken over from
+    beyond a step that lasts."""
+    least = np.empty_like(offset)
+    for begin, end in pairwise([0, *steps, len(offset)]):
+        rise, mine = (at[begin:end] - at[begin]) * DRIFT, offset[begin:end]
+        before = np.minimum.accumulate(mine - rise) + rise
+        after = np.minimum.accumulate((mine + rise)[::-1])[::-1] - rise
+        least[begin:end] = np.minimum(before, after)
+    return least
+
+
+def _lasting_steps(offset: Floats) -> list[int]:
+    """Reports from which on all of ``STEADY`` differ to one side by ``STEP_US`` from all as many before."""
+    if len(offset) < 2 * STEADY:
+        return []
+    around = np.lib.stride_tricks.sliding_window_view(offset, STEADY)
+    low, high = around.min(axis=1), around.max(axis=1)
+    steps = np.maximum(low[STEADY:] - high[:-STEADY], low[:-STEADY] - high[STEADY:]) > STEP_US
+    found: list[int] = (np.flatnonzero(steps) + STEADY).tolist()
+    return found
 
 
 @dataclass(frozen=True, slots=True)

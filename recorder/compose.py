@@ -45,7 +45,7 @@ from recorder.timeline import Recording, recording_of
 CHUNK_FRAMES: Final = 30 * FPS
 NICENESS: Final = 10
 MAX_WORKERS: Final = 64
-_FORMAT: Final = 2  # of chunks and index; another number clears those of before away
+_FORMAT: Final = 3  # of chunks and index; another number clears those of before away
 _CHUNK: Final = re.compile(r"chunk-[0-9]{5}\.(mp4|pcm)(\.([0-9]+\.)?tmp)?|(sound|programme)\.tmp")
 
 Progress = Callable[[int, int | None], None]

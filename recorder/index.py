@@ -350,6 +350,7 @@ class Payloads:
     def __init__(self, paths: list[Path]) -> None:
         self._paths = paths
         self._maps: OrderedDict[int, mmap.mmap | bytes] = OrderedDict()
+        self._last: tuple[int, mmap.mmap | bytes] = -1, b""  # the file most readings go on in
 
     def __enter__(self) -> Payloads:
         return self
@@ -359,7 +360,9 @@ class Payloads:
             self._drop()
 
     def _drop(self) -> None:
-        _, old = self._maps.popitem(last=False)
+        file, old = self._maps.popitem(last=False)
+        if file == self._last[0]:
+            self._last = -1, b""
         if isinstance(old, mmap.mmap):
             old.close()
 
@@ -384,7 +387,9 @@ class Payloads:
         return self._map(file)[:]
 
     def read(self, file: int, offset: int, size: int) -> bytes:
-        return self._map(file)[offset : offset + size]
+        if file != self._last[0]:
+            self._last = file, self._map(file)
+        return self._last[1][offset : offset + size]
 
 
 def frames(run: Run) -> Iterator[tuple[int, int]]:

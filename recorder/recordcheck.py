@@ -14,11 +14,13 @@ from courtroom.errors import BadMessage
 from courtroom.hearing import holds
 from courtroom.hearing.events import CaptureNoted
 from courtroom.hearing.ledger import canonical, event_of, from_line, head_bytes, verify_chain, verify_head
+from recorder import recordinglaw
 from recorder.bag import ISOLATION, KEYS, PROGRAMME, certificates_of
 from recorder.bagcheck import safe_name
 from recorder.examined import Examined
 from recorder.index import MAX_SEGMENT_BYTES
 from recorder.ledgerfile import head_of
+from recorder.repaired import repaired
 from recorder.seal import signed_by
 from recorder.sealedjson import bounded_json
 from recorder.timeline import Gap, recording_log
@@ -146,6 +148,33 @@ def log(seen: Examined) -> None:
     seen.add("log" if good else "log_wrong", good, "recording-log.json", gaps=len(made["gaps"]))
 
 
+def law(seen: Examined) -> None:
+    """Interruptions: two people and a lawful ground by the ledger; silence by the media."""
+    if not seen.entries:
+        return
+    found, before = recordinglaw.examine(seen.entries), len(seen.checks)
+    for one in found.breaches:
+        seen.add(f"law_{one.kind}", False, "ledger.jsonl", [one.at // US], seq=one.seq)
+    for loud in _heard(seen):
+        begin, length = loud.gap.start // US, loud.after_us
+        seen.add(
+            "law_slow" if loud.late else "law_recorded", loud.late, "ledger.jsonl",
+            range(begin, min(begin + length // US, begin + 86_400) + 1), note=loud.late,
+            reason=loud.gap.reason, seq=loud.gap.seq, length=f"{length / US:.1f}",
+        )  # fmt: skip
+    if all(seen.checks[place].ok for place in range(before, len(seen.checks))):
+        seen.add("law", True, "ledger.jsonl", confirmed=found.confirmed, by_phase=found.by_phase)
+
+
+def _heard(seen: Examined) -> list[recordinglaw.Heard]:
+    if not _unharmed(seen):
+        return []
+    try:
+        return recordinglaw.heard(seen.recording().gaps[:MAX_GAPS], seen.capture().packets)
+    except BadMessage:
+        return []  # no recording, no segments: told elsewhere
+
+
 def absences(seen: Examined) -> dict[str, Any]:
     """The stretches without recording, each as a note; ``{"lawfully_absent", "absent"}`` for the report."""
     found: dict[str, Any] = {"lawfully_absent": [], "absent": []}
@@ -162,6 +191,9 @@ def absences(seen: Examined) -> dict[str, Any]:
             range(gap.start // US, min(gap.end // US, gap.start // US + 86_400) + 1), note=True,
             reason=gap.reason, by=gap.by, seq=gap.seq, length=f"{(gap.end - gap.start) / US:.1f}",
         )  # fmt: skip
+    for gap, packets in repaired(seen.root, seen.segments(), recording.gaps):
+        seen.add("gap_repaired", True, "recording-log.json", [gap.start // US], note=True,
+                 length=f"{(gap.end - gap.start) / US:.1f}", packets=packets)  # fmt: skip
     return found
 
 

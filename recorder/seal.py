@@ -27,7 +27,7 @@ from courtroom.errors import BadMessage
 from courtroom.hearing.holds import retention_of
 from courtroom.hearing.ledger import Entry, canonical
 from recorder import VERSION
-from recorder.picture.colours import FPS, HEIGHT, WIDTH
+from recorder.picture.colours import FPS
 from recorder.scan import moments
 from recorder.timeline import FRAME_US, Recording, phases_of, recording_log
 
@@ -116,6 +116,13 @@ def programme_spans(path: Path, recording: Recording) -> list[Span]:
     return spans
 
 
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height of a programme, as its file says."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        return stream.width, stream.height
+
+
 def span_digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
@@ -154,6 +161,7 @@ def manifest_of(sealing: Sealing) -> dict[str, Any]:
     sm3 = [bytes.fromhex(files[name].sm3) for name in sealing.segments]
     log = recording_log(recording)
     programme = sealing.payload / sealing.programme
+    width, height = picture_size(programme)
     return {
         "version": 2,
         "tool": f"recorder {VERSION}",
@@ -174,8 +182,8 @@ def manifest_of(sealing: Sealing) -> dict[str, Any]:
         ],
         "programme": {
             "file": sealing.programme,
-            "width": WIDTH,
-            "height": HEIGHT,
+            "width": width,
+            "height": height,
             "fps": FPS,
             "frames": recording.frames,
             "parts": [

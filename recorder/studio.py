@@ -3,6 +3,8 @@
 Rules
 * What a stretch shows and says follows from its inputs alone, not from what was rendered before it or by whom.
 * One picture is kept and painted over; the encoder reads it in place. Only what changed is painted.
+* ``ROW`` pictures are looked up together, camera by camera, and painted and encoded after that: a decoder that works
+  for a while finds its code and its reference pictures in the cache.
 * A chunk's files appear under their names when they are whole; each begins with a key frame and refers to nothing
   outside.
 """
@@ -11,11 +13,11 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import av
 import numpy as np
@@ -25,7 +27,7 @@ from courtroom.catalogue import Language
 from courtroom.hearing.ledger import Entry
 from recorder.feeds import FRESH_US, STALE_US, Camera, VideoFeed
 from recorder.index import Capture, Ints, Payloads
-from recorder.picture.canvas import Bytes, Planes
+from recorder.picture.canvas import Bytes, Planes, Rect
 from recorder.picture.colours import FPS
 from recorder.picture.fonts import find_fonts
 from recorder.picture.frame import STAGE, FrameRenderer, exhibit_area
@@ -39,6 +41,15 @@ CRF: Final = "23"
 PRESET: Final = "veryfast"
 SAMPLES: Final = RATE // FPS  # per picture
 STILL_US: Final = 10 * STALE_US  # a still page on the stage sends next to nothing
+ROW: Final = 12
+
+
+class Shot(NamedTuple):
+    """What one picture of the programme is painted from; ``pictures`` by seat (``STAGE`` for an exhibit)."""
+
+    at: int
+    scene: Scene
+    pictures: dict[str, Planes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,7 @@ class Studio:
         self._screens = {label: Camera(list_) for (label, kind), list_ in feeds.items() if kind == "screen"}
         self._mixer = Mixer(voices)
         self._spoke: tuple[int, frozenset[str]] = (-1, frozenset())
+        self._asked: tuple[Scene | None, dict[str, Rect]] = (None, {})
 
     def chunk(self, frames: range, picture: Path, sound: Path, step: Callable[[], None]) -> None:
         """Render ``frames`` of the programme into two files."""
@@ -89,11 +101,12 @@ class Studio:
             stream = _video_stream(container, self._look)
             for stretch in self._stretches(frames):
                 pcm.write(self._heard(stretch).tobytes())
-                for frame in stretch:
-                    self._paint(frame)
-                    image.pts = frame - frames.start
-                    container.mux(stream.encode(image))
-                    step()
+                for row in _rows(stretch):
+                    for frame, shot in zip(row, self._shots(row), strict=True):
+                        self._renderer.paint(shot.scene, shot.at, shot.pictures)
+                        image.pts = frame - frames.start
+                        container.mux(stream.encode(image))
+                        step()
             container.mux(stream.encode(None))
         os.replace(sound_tmp, sound)
         os.replace(picture_tmp, picture)
@@ -121,17 +134,22 @@ class Studio:
 
     def frame(self, number: int) -> Bytes:
         """One picture of the programme, as a copy."""
-        self._paint(number)
-        return self._renderer.canvas.copy()
+        (shot,) = self._shots(range(number, number + 1))
+        return self._renderer.frame(shot.scene, shot.at, shot.pictures)
 
-    def _paint(self, number: int) -> None:
-        part = self._recording.part_of(number)
-        at = part.court + (number - part.first) * FRAME_US
+    def _shots(self, row: range) -> list[Shot]:
+        part = self._recording.part_of(row.start)
+        moments = [part.court + (number - part.first) * FRAME_US for number in row]
         if part.gap is not None:
-            self._renderer.paint(self._scenes.notice(at, part.gap), at, {})
-            return
-        scene = self._scenes.live(at, self._sights(at))
-        self._renderer.paint(scene, at, self._pictures(scene, at))
+            return [Shot(at, self._scenes.notice(at, part.gap), {}) for at in moments]
+        shots = [Shot(at, self._scenes.live(at, self._sights(at)), {}) for at in moments]
+        for key in dict.fromkeys(key for shot in shots for key in self._wanted(shot.scene)):
+            for shot in shots:
+                area = self._wanted(shot.scene).get(key)
+                picture = self._picture(key, shot, area) if area is not None else None
+                if picture is not None:
+                    shot.pictures[key] = picture
+        return shots
 
     def _sights(self, at: int) -> Sights:
         pictures = []
@@ -150,22 +168,30 @@ class Studio:
             self._spoke = window, self._mixer.speaking(at)
         return self._spoke[1]
 
-    def _pictures(self, scene: Scene, at: int) -> dict[str, Planes]:
-        live = {view.seat for view in scene.tiles if view.state is TileState.LIVE}
-        found: dict[str, Planes] = {}
-        layout = self._renderer.layout(scene)
-        for cell in layout.cells:
-            camera = self._cameras.get(cell.seat)
-            if cell.seat in live and camera and (planes := camera.picture(at, cell.picture)) is not None:
-                found[cell.seat] = planes
-        if scene.exhibit:
-            screen = self._screens.get(self._states.at(at).presenting)
-            age = screen.age(at) if screen else None
-            if screen and age is not None and age <= STILL_US:
-                planes = screen.picture(at, self._renderer.area(exhibit_area(scene.layout.stage)), True, STILL_US)
-                if planes is not None:
-                    found[STAGE] = planes
-        return found
+    def _wanted(self, scene: Scene) -> dict[str, Rect]:
+        """The places of a scene that show a live picture."""
+        if scene is not self._asked[0]:
+            live = {view.seat for view in scene.tiles if view.state is TileState.LIVE}
+            cells = self._renderer.layout(scene).cells
+            places = {cell.seat: cell.picture for cell in cells if cell.seat in live}
+            if scene.exhibit:
+                places[STAGE] = self._renderer.area(exhibit_area(scene.layout.stage))
+            self._asked = scene, places
+        return self._asked[1]
+
+    def _picture(self, key: str, shot: Shot, area: Rect) -> Planes | None:
+        if key != STAGE:
+            camera = self._cameras.get(key)
+            return camera.picture(shot.at, area) if camera else None
+        screen = self._screens.get(self._states.at(shot.at).presenting)
+        age = screen.age(shot.at) if screen else None
+        if screen is None or age is None or age > STILL_US:
+            return None
+        return screen.picture(shot.at, area, True, STILL_US)
+
+
+def _rows(stretch: range) -> Iterator[range]:
+    return (stretch[begin : begin + ROW] for begin in range(0, len(stretch), ROW))
 
 
 def _video_stream(container: Any, look: Look) -> Any:

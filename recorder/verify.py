@@ -3,8 +3,9 @@
 What is checked, each on its own so that one damage does not hide another: the bag's shape and manifests (RFC 8493); the
 signature over our manifest (Ed25519) and whose key it is; the time-stamp (RFC 3161); SHA-256 and SM3 of every file;
 the Merkle roots; the ledger's chain and its signed heads; that the ledger names every segment with its digest; the
-segments' own records and chains; the recording log and the isolation certificates against what media and ledger say;
-the programme. Nothing is written anywhere, nothing outside the folder is read.
+segments' own records and chains; that every interruption was a lawful one (RecP art. 3); the recording log and the
+isolation certificates against what media and ledger say; the programme. Nothing is written anywhere, nothing outside
+the folder is read.
 
 The order matters in two places: what was signed is read before anything is compared with it, and the segments before
 what is computed from them.
@@ -58,6 +59,7 @@ def _verified(seen: Examined) -> Report:
     recordcheck.sealed_in_ledger(seen)
     recordcheck.segments(seen)
     seen.guarded("recording-log.json", recordcheck.log)
+    seen.guarded("ledger.jsonl", recordcheck.law)
     seen.guarded(ISOLATION, recordcheck.isolated)
     seen.guarded(PROGRAMME, recordcheck.programme)
     absent = recordcheck.absences(seen)

@@ -55,12 +55,14 @@ class ArchiveJobs:
     """Runs ``recorder archive`` and ``recorder verify`` for the hearings of this process."""
 
     def __init__(
-        self, directory: Path, captures: Path, key: Path, font: Path | None, tsa: tuple[str, Path] | None = None
-    ) -> None:
+        self, directory: Path, captures: Path, key: Path, font: Path | None, tsa: tuple[str, Path] | None = None,
+        size: str = "720p",
+    ) -> None:  # fmt: skip
         self._directory = directory
         self._captures = captures
         self._key = key
         self._font = font
+        self._size = size
         self._keys = key.with_name("keys.json")
         self._tsa = tsa
         self._one_at_a_time = asyncio.Semaphore(1)
@@ -181,8 +183,8 @@ class ArchiveJobs:
             sys.executable, "-m", "recorder", "archive", "--capture", str(self._captures / take),
             "--ledger", str(work / "ledger.jsonl"), "--head", str(work / "head.json"),
             "--people", str(work / "people.json"), "--key", str(self._key), "--out", str(bag), *font, *seal,
-            "--progress", "json", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE,
-            start_new_session=True,
+            "--size", self._size, "--progress", "json", stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, limit=MAX_LINE, start_new_session=True,
         )  # fmt: skip
         assert process.stdout is not None
         self._running.add(process)

@@ -71,7 +71,9 @@ class CourtDocket:
             settings.workers, self.clock, settings.media_port, settings.public_addresses, self._writer.socket
         )
         tsa = _authority(settings)
-        self._archives = ArchiveJobs(settings.data / "archives", captures, key_file, settings.font, tsa)
+        self._archives = ArchiveJobs(
+            settings.data / "archives", captures, key_file, settings.font, tsa, settings.archive_size
+        )
         place = settings.second_copy
         self._copies = SecondCopies(place, captures, settings.data / "archives") if place is not None else None
         self._relay = Relay(settings.turn_urls, settings.turn_secret)

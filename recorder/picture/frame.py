@@ -57,6 +57,7 @@ class FrameRenderer:
         self._base_now = blank(screen.width, screen.height)
         self._second = -1
         self._shown: dict[str, Planes] = {}
+        self._spots: list[tuple[str, Rect, str]] = []  # live pictures of the scene: whose, where, the flag on it
         self.canvas = blank(screen.width, screen.height)
         self._onto = planes(self.canvas)
 
@@ -88,26 +89,26 @@ class FrameRenderer:
             np.copyto(self.canvas, self._base_now)
             self._scene, self._second = scene, -1
             self._shown.clear()
+            self._spots = [] if scene.notice else self._spots_of(scene, self._layout)
         if second != self._second:
             self._clock.show(self._onto, at)
             self._second = second
-        if scene.notice is None:
-            self._paste(scene, pictures)
+        for key, area, flag in self._spots:
+            picture = pictures.get(key)
+            if picture is not self._shown.get(key):
+                self._place(scene, key, picture, area, flag)
 
-    def _paste(self, scene: Scene, pictures: Mapping[str, Planes]) -> None:
-        assert self._layout is not None
+    def _spots_of(self, scene: Scene, layout: Layout) -> list[tuple[str, Rect, str]]:
         flags = {view.seat: view.flag for view in scene.tiles if view.state is TileState.LIVE}
-        for cell in self._layout.cells:
-            if cell.seat in flags:
-                flag = flags[cell.seat] if cell.shape != "row" else ""  # there it stands on the plate
-                self._place(scene, cell.seat, pictures.get(cell.seat), cell.picture, flag)
-        if scene.exhibit:
-            self._place(scene, STAGE, pictures.get(STAGE), self.area(exhibit_area(scene.layout.stage)), "")
+        spots = [
+            (cell.seat, cell.picture, flags[cell.seat] if cell.shape != "row" else "")  # there it stands on the plate
+            for cell in layout.cells
+            if cell.seat in flags
+        ]
+        return [*spots, (STAGE, self.area(exhibit_area(scene.layout.stage)), "")] if scene.exhibit else spots
 
     def _place(self, scene: Scene, key: str, picture: Planes | None, area: Rect, flag: str) -> None:
         before = self._shown.get(key)
-        if picture is before:
-            return
         if before is not None and (picture is None or picture.y.shape != before.y.shape):
             put(self._onto, cut(planes(self._base_now), area), area.x, area.y)
         if picture is None:

@@ -33,7 +33,7 @@ from tests.e2e.court import Court, Issued
 from tests.e2e.devices import DEFENDANT, EVERYBODY, Person, yuv
 
 RATE = 48000
-SYNC_S = 0.060
+SYNC_S = 0.040
 SETTLE_US = 4_000_000
 """Around a change of who is in court tiles come and go; what is judged lies clear of it."""
 
@@ -172,7 +172,11 @@ def onsets(levels: npt.NDArray[np.float64], step_s: float, quiet_s: float = 0.5)
 def check_sync(
     programme: Programme, sound: npt.NDArray[np.float32], hearing: Issued, court: tuple[Person, ...]
 ) -> None:
-    """The flash and the beep of one person fall together within 60 ms in the middle."""
+    """The flash and the beep of one person fall together within 40 ms in the middle.
+
+    What single flashes are off beyond that is the page's own: it draws its flash from a timer, and a busy page draws
+    some of them up to 80 ms late (frames of the capture itself, by their sender's clock, show the same).
+    """
     cell = expect_layout(hearing, court).cell(hearing.seat(DEFENDANT))
     assert cell is not None
     luma = np.array([float(mean(picture, cell.picture)[0]) for _at, picture in programme.frames(1)])

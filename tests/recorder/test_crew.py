@@ -142,9 +142,12 @@ def test_a_process_that_crashes_is_replaced_and_a_chunk_that_never_works_is_said
         "if 'chunks' in sys.argv or any('chunks' == a for a in getattr(sys, 'orig_argv', [])):\n"
         f"    path = {str(crashes)!r}\n"
         "    limit = int(os.environ['CRASHES'])\n"
-        "    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)\n"
-        "    os.write(fd, b'x')\n"
-        "    if os.fstat(fd).st_size <= limit:\n"
+        "    os.write(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), b'x')\n"
+        "    for number in range(limit):\n"  # each crash belongs to exactly one process, whoever comes first
+        "        try:\n"
+        "            os.open(f'{path}-{number}', os.O_CREAT | os.O_EXCL)\n"
+        "        except FileExistsError:\n"
+        "            continue\n"
         "        os.kill(os.getpid(), 9)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -152,7 +155,8 @@ def test_a_process_that_crashes_is_replaced_and_a_chunk_that_never_works_is_said
     with pytest.raises(Unavailable, match="compose_failed"):
         compose(order, lambda _percent, _eta: None)
     assert not order.out.exists()
-    crashes.unlink()
+    for path in tmp_path.glob("crashes*"):
+        path.unlink()
     monkeypatch.setenv("CRASHES", "1")
     compose(order, lambda _percent, _eta: None)
     assert crashes.stat().st_size == 3, "two began, one of them crashed and was replaced"

@@ -118,6 +118,13 @@ def test_every_setting_has_one_option_and_one_variable() -> None:
     assert all(one.variable == "COURTROOM_" + one.name.upper() and one.help for one in FIELDS)
 
 
+def test_the_recorded_picture_has_one_of_two_sizes() -> None:
+    assert load({}, {}).archive_size == "720p"
+    assert load({}, {"COURTROOM_ARCHIVE_SIZE": "1080p"}).archive_size == "1080p"
+    with pytest.raises(SettingsError, match="--archive-size"):
+        load({"archive_size": "4k"}, {})
+
+
 def test_the_web_directory_of_a_checkout_is_found() -> None:
     assert (load({}, {}).web / "PROTOCOL.md").is_file()
     assert load({"web": "elsewhere"}, {}).web == Path("elsewhere").absolute()
