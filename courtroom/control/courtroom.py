@@ -23,6 +23,7 @@ from courtroom.channel.messages import ProducerChanged, SpeakingChanged, Transpo
 from courtroom.control.api import Archive, Copy, Session
 from courtroom.control.archive import ArchiveJobs
 from courtroom.control.capture import CaptureWriter
+from courtroom.control.certificates import Certificates
 from courtroom.control.clock import CourtClock
 from courtroom.control.closing import Closing
 from courtroom.control.connections import Connections, Evidence, fact
@@ -54,6 +55,7 @@ from courtroom.hearing.guards import allowed
 from courtroom.hearing.ledger import Entry, SignedHead, entry_for
 from courtroom.hearing.model import Hearing, RoomKind
 from courtroom.hearing.phases import recording_on
+from courtroom.hearing.rooms import must_be_isolated
 from courtroom.hearing.view import presence_report
 from courtroom.store.ports import Ledgers
 
@@ -107,6 +109,10 @@ class CourtroomActor:
             copies=copies,
         )
         self.media = MediaPlane(hearing.id, pool, self._hear, self.recording.mark)
+        self.certificates = self.media.certificates = Certificates(
+            lambda observation: self.post(lambda: self.carry_out(observation)), self.ledger,
+            lambda: frozenset(s.id for s in self._hearing.seats.values() if must_be_isolated(self._hearing, s)),
+        )  # fmt: skip
         self.connections = Connections(self, clock)
         self._closing = Closing(self, archives, clock)
         self._tasks: list[asyncio.Task[None]] = []
@@ -124,6 +130,7 @@ class CourtroomActor:
         """After a restart of control: the hearing stands where it stood; whoever was connected was cut off by us."""
         now = self._clock.now()
         self.recording.remember(await self.ledger())
+        self.certificates.recovered(now)
         hearing = self._hearing
         if hearing.take and not hearing.closed_at:
             self.recording.media_lost(hearing.at, "control_restarted")
@@ -346,6 +353,8 @@ class CourtroomActor:
                     self.connections.signals.trouble(self._clock.now(), str(detail.get("code", "")))
                 case _:
                     pass
+        if dismissed := Certificates.dismissed(events):
+            self.beside(lambda: self.certificates.issue(dismissed), "isolation")
         self.connections.remove()
 
     async def tell(self) -> None:

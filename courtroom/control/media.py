@@ -38,6 +38,7 @@ from courtroom.channel.messages import (
     SpeakingChanged,
     TransportChanged,
 )
+from courtroom.control.certificates import Certificates
 from courtroom.control.mediajournal import MediaJournal
 from courtroom.control.places import Places, mid
 from courtroom.control.routing import Applied, Desired, Stay, narrowed, wanted
@@ -81,6 +82,7 @@ class MediaPlane:
         self.speaking: list[str] = []
         self._mark = mark
         self.journal = MediaJournal(mark)
+        self.certificates: Certificates | None = None  # of isolation, where somebody asks for them
 
     # --- what the worker says (any time, never blocks) --------------------------------------------
 
@@ -93,9 +95,13 @@ class MediaPlane:
     def on_worker_message(self, message: TransportChanged | ProducerChanged | SpeakingChanged | Journal) -> None:
         if isinstance(message, Journal):
             self.journal.counted(message.at, message.edges)
+            if self.certificates is not None:
+                self.certificates.counted(message.at, message.edges)
             return
         if isinstance(message, TransportChanged):
             self.journal.changed(message)
+            if self.certificates is not None:
+                self.certificates.changed(message)
         self._tell(message)
 
     # --- looking ----------------------------------------------------------------------------------
@@ -204,6 +210,8 @@ class MediaPlane:
         stay = Stay(seat, f"t-{secrets.token_hex(8)}", key, Places(places))
         worker.claim_transport(stay.transport, self)
         self.journal.belongs(stay.transport, seat, key)
+        if self.certificates is not None:
+            self.certificates.belongs(stay.transport, seat, key)
         reply = _done(
             await worker.ask(
                 lambda number: OpenTransport(number, room, stay.transport, places, [str(k) for k in kinds])
@@ -252,6 +260,8 @@ class MediaPlane:
         """The worker died: nothing is forwarded any more. The seats that had media."""
         seats = list(self._current)
         self.journal.worker_lost()
+        if self.certificates is not None:
+            self.certificates.worker_lost()
         self._current.clear()
         self._pending.clear()
         self._rooms.clear()

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
 from courtroom.catalogue import Language, known, text
-from courtroom.hearing.drafts import Draft, Line
+from courtroom.hearing.drafts import Draft, Line, Proposal
 from courtroom.hearing.ledger import SignedHead
 from courtroom.hearing.model import Case
 from courtroom.hearing.rules import RuleTable
@@ -235,9 +235,14 @@ class Words:
     def _fact(self, line: Mapping[str, Any]) -> str:
         fact = str(line["fact"])
         hidden = {"fact", "at", "clock", "weighs", "seq"}
-        more = [f"{key}={value}" for key, value in sorted(line.items()) if key not in hidden]
+        more = [self._detail(key, value) for key, value in sorted(line.items()) if key not in hidden]
         said = self.word(f"fact.{fact}", fact)
-        return f"{said} ({', '.join(more)})"[:120] if more else said
+        return f"{said} ({', '.join(more)})"[:160] if more else said
+
+    def _detail(self, key: str, value: object) -> str:
+        """A further number of a row; a moment as a moment."""
+        shown = clock(value) if key.endswith("_at") and isinstance(value, int) else str(value)
+        return f"{self.word(f'file.detail.{key}', key)} {shown}"
 
     # --- page two -------------------------------------------------------------------------------
 
@@ -311,7 +316,8 @@ class Words:
         if file is None:
             return said
         named = self.say("attached", name=file["name"][:40], size=file["size"], sha256=file["sha256"][:16] + "…")
-        return f"{said} {named}"
+        kept = self.say("attached.held", ref=refs([file["held"]])) if file["held"] else self.say("attached.named")
+        return f"{said} {named}{kept}"
 
     def _asked(self, one: Line) -> str:
         match one.what:
@@ -332,12 +338,21 @@ class Words:
             if one.neutral or found is None:
                 rows.append({"cite": "", "text": self.say("neutral")})
                 continue
-            condition = self.say(f"condition.{found.condition}") if found.condition else ""
+            condition = self._condition(found.condition, one)
             cite = found.cite.zh if self._lang == "zh" else found.cite.en
             said = found.text.zh if self._lang == "zh" else found.text.en
             rows.append({"cite": cite, "text": condition + said})
         version = self.say("table", version=self._draft.table)
         return {"title": self.say("proposals"), "rows": rows, "table": version}
+
+    def _condition(self, condition: str, one: Proposal) -> str:
+        """Under which condition a provision is offered, and whether that is known."""
+        match one.condition:
+            case "met":
+                return self.say(f"condition.met.{condition}", refs=refs(one.refs))
+            case "unknown":
+                return self.say(f"condition.unknown.{condition}")
+        return ""
 
     def finding(self) -> Row:
         last = self._subject.rulings[-1:]

@@ -111,6 +111,14 @@ def at_desk(hearing: Hearing, seat: Seat) -> bool:
     return rooms.in_court(seat) or hearing.phase in phases.OVER
 
 
+def may_see_attachments(hearing: Hearing, viewer_id: str, owner_id: str) -> bool:
+    """Whether ``viewer`` may be given what ``owner`` handed in as proof: the desk everybody's, the others their own."""
+    viewer = hearing.seats.get(viewer_id)
+    if viewer is None or viewer.removed or owner_id not in hearing.seats:
+        return False
+    return viewer_id == owner_id or at_desk(hearing, viewer)
+
+
 _COPIED: Final = STAFF | PARTIES | {Role.COUNSEL}
 """For whom a copy of the sealed recording may be made (COURT.md 7); helpers, the isolated and observers never."""
 

@@ -77,7 +77,11 @@ def notice_row(notice: Notice) -> Row:
 
 
 def statement_row(said: Statement) -> Row:
-    file = {"sha256": said.attachment, "name": said.name, "size": said.size} if said.attachment else None
+    file: Row | None = None
+    if said.attachment:
+        file = {
+            "sha256": said.attachment, "name": said.name, "size": said.size, "held": said.held, "kind": said.kind,
+        }  # fmt: skip
     return {
         "seq": said.seq, "at": said.at, "reason": said.reason.value, "text": said.text, "notice": said.notice,
         "attachment": file,

@@ -167,7 +167,9 @@ class PhoneNote(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordService(Command):
-    """What is on file about reaching a person (``model.ServiceFact``); ``note`` says where it is on file."""
+    """What is on file about reaching a person (``model.ServiceFact``) or about the claims in the case
+    (``model.ClaimFact``); ``note`` says where it is on file.
+    """
 
     seat: str
     fact: str
@@ -298,7 +300,7 @@ class AcknowledgeNotice(Command):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply(Command):
     """A person states why it was away (``model.Reason``). ``notice`` 0: to no notice in particular; ``attachment`` is
-    the SHA-256 of a file that the court keeps, with ``name`` and ``size`` in bytes.
+    the SHA-256 of a file, with ``name`` and ``size`` in bytes; whether the court holds it is another entry's word.
     """
 
     reason: str
@@ -417,6 +419,25 @@ class ObserveDelivery(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObserveAttachment(Command):
+    """A file that a seat handed in is on disk, whole and durable."""
+
+    seat: str
+    sha256: str
+    size: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObserveAttachmentRead(Command):
+    """Somebody (a seat, or ``staff``) is about to be given a file that ``seat`` handed in."""
+
+    seat: str
+    sha256: str
+    reader: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObserveSelfTest(Command):
     """The device check of a seat's own browser has ended."""
 
@@ -443,6 +464,8 @@ OBSERVATIONS: Final[tuple[type[Command], ...]] = (
     ObserveCapture,
     ObserveArchive,
     ObserveDelivery,
+    ObserveAttachment,
+    ObserveAttachmentRead,
     ObserveSelfTest,
     ObserveSpeech,
 )

@@ -19,6 +19,7 @@ from courtroom.hearing import (
     interruptions,
     phases,
     procedure,
+    returns,
     roles,
     rooms,
     seating,
@@ -37,7 +38,9 @@ __all__ = ["CODES", "decide"]
 
 Ids = Callable[[], str]
 
-CAPTURE_FACTS: Final = frozenset({"sealed", "defect", "gap", "resumed", "alarm", "mended", "copied", "copy_failed"})
+CAPTURE_FACTS: Final = frozenset(
+    {"sealed", "defect", "gap", "resumed", "alarm", "mended", "copied", "copy_failed", "isolation"}
+)
 JOURNAL_FACTS: Final = frozenset({"kept", "restarted", "rewritten", "missing", "stepped"})
 ARCHIVE_FACTS: Final = frozenset(
     {
@@ -225,4 +228,4 @@ def _devices(command: c.SetDevices, actor: Seat) -> Events:
     if (command.microphone, command.camera) == (actor.microphone.value, actor.camera.value):
         return ()  # a browser reports again after each reconnect: the same news is no news
     changed = e.DevicesChanged(seat=actor.id, microphone=command.microphone, camera=command.camera)
-    return (changed, *(procedure.back_in_picture(actor) if command.camera == Device.ON.value else ()))
+    return (changed, *(returns.back_in_picture(actor) if command.camera == Device.ON.value else ()))

@@ -16,14 +16,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final
 
-from courtroom.hearing import attendance, presence, rules
+from courtroom.hearing import attendance, presence, rules, service
 from courtroom.hearing.ledger import Entry, canonical, replay
 from courtroom.hearing.model import Hearing, Seat
 from courtroom.hearing.preconditions import Absence, Precondition, absence_of, check
 from courtroom.hearing.refusals import refusal
 from courtroom.hearing.rules import RuleTable
 
-VERSION: Final = 1
+VERSION: Final = 2  # 2: conditions of proposals, whether the court holds an attachment
 MAX_SPELLS: Final = 200
 MAX_GAPS: Final = 50
 
@@ -40,10 +40,14 @@ class FirstLine:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A provision of the table, or ``neutral`` with no provision at all."""
+    """A provision of the table, or ``neutral`` with no provision at all. ``condition`` as in ``rules.Offer``, ``refs``
+    the entry that says it.
+    """
 
     provision: str
     neutral: bool
+    condition: str = ""
+    refs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +183,19 @@ def _proposals(
 ) -> tuple[Proposal, ...]:
     """Provisions only where nothing is missing; a person in court but out of the picture has not left it."""
     if first.code == "complete":
-        found = rules.applicable(table, seat.role, absence.situation, hearing.case.procedure, absence.since)
+        found = rules.applicable(
+            table, seat.role, absence.situation, hearing.case.procedure, absence.since, service.claims(seat)
+        )
         if found:
-            return tuple(Proposal(one.id, False) for one in found)
+            return tuple(Proposal(one.provision.id, False, one.condition, _said_by(seat, one)) for one in found)
     return (Proposal("", True),)
+
+
+def _said_by(seat: Seat, offer: rules.Offer) -> tuple[int, ...]:
+    if offer.condition != "met":
+        return ()
+    fact, _ = rules.CONDITIONS[offer.provision.condition]
+    return tuple(one.seq for one in seat.on_file if one.fact is fact)
 
 
 def _timeline(seat: Seat) -> tuple[Row, ...]:

@@ -21,7 +21,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HearingCreated(Event):
-    V: ClassVar[int] = 2
+    V: ClassVar[int] = 3
 
     case: Case
     policy: Policy
@@ -212,6 +212,25 @@ class ReplyGiven(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentReceived(Event):
+    """The court holds a file of the seat: its SHA-256 is computed by us, ``kind`` as in ``statements.KINDS``."""
+
+    seat: str
+    sha256: str
+    size: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentRead(Event):
+    """Somebody (a seat, or ``staff``) was given the file that ``owner`` handed in."""
+
+    owner: str
+    sha256: str
+    reader: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaveAsked(Event):
     """A request of kind ``leave`` with the moment until which leave is asked."""
 
@@ -335,7 +354,8 @@ class RecordingEnded(Event):
 class CaptureNoted(Event):
     """``what``: sealed (segment, sha256, start_at, end_at, bytes) | defect (code, at) | gap (from_at, to_at, reason) |
     resumed (the last defect is over: code, at) | alarm (nothing is lost yet: code, at) | mended (code, at) | copied
-    (segment, sha256, place) | copy_failed (code, place).
+    (segment, sha256, place) | copy_failed (code, place) | isolation (seat, from_at, to_at of its testimony, since,
+    packets_in_testimony, packets_outside, packets_from_staff, transports_outside, complete, holds).
     """
 
     what: str
@@ -389,7 +409,7 @@ _ALL: Final[tuple[type[Event], ...]] = (
     RequestMade, RequestAnswered, DevicesChanged, Prompted, Warned, Excused, Ruled, PresentingChanged,
     RecordingStarted, RecordingInterrupted, RecordingResumed, RecordingEnded, CaptureNoted, ArchiveNoted,
     InterruptionProposed, InterruptionConfirmed, InterruptionDropped, RecordingSigned, SignatureWithheld,
-    ExplanationSigned, JournalNoted,
+    ExplanationSigned, JournalNoted, AttachmentReceived, AttachmentRead,
 )  # fmt: skip
 
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from courtroom.hearing import deliveries, phases, presence, procedure, service
 from courtroom.hearing import events as e
-from courtroom.hearing import phases, presence, procedure
 from courtroom.hearing.model import (
     Attribution,
     Cause,
@@ -73,7 +73,9 @@ def evolve(hearing: Hearing | None, event: e.Event, at: int, seq: int, hearing_i
 
 
 def _planned(plan: SeatPlan, at: int, seq: int) -> Seat:
-    return Seat(plan, on_file=tuple(OnFile(fact, True, at, seq) for fact in sorted(plan.service)))
+    known = [OnFile(fact, True, at, seq) for fact in plan.service]
+    known += [OnFile(one.fact, one.holds, at, seq) for one in plan.claims]
+    return Seat(plan, on_file=service.in_order(known))
 
 
 def _marked(hearing: Hearing, event: e.Event) -> Hearing:
@@ -136,6 +138,8 @@ def _step(hearing: Hearing, event: e.Event, at: int, seq: int) -> Hearing:
             return replace(hearing, take="", interruptions=ended)
         case e.CaptureNoted():
             return _capture(hearing, event, at)
+        case e.ArchiveNoted(what="hold" | "hold_lifted"):
+            return replace(hearing, held=_held(hearing.held, event))
         case e.ArchiveNoted(what="sealed") if hearing.seal is None:
             return replace(hearing, seal=_seal(event, at, seq))
         case e.ChecklistRecorded() | e.ArchiveNoted() | e.Ruled() | e.JournalNoted() | e.SpeechNoted():
@@ -154,7 +158,7 @@ def _seat(seat: Seat, event: e.Event, at: int, seq: int) -> Seat:
     """Events that change one seat and nothing else."""
     match event:
         case e.SeatConnected():
-            seat = procedure.ended(seat, at)
+            seat = deliveries.ended(seat, at)
             seat = replace(seat, connected=True, connection=event.connection, excused_until=0)
             state = _state_here(seat)
             return seat if state is None else _spell(seat, state, at, seq)
@@ -178,12 +182,12 @@ def _seat(seat: Seat, event: e.Event, at: int, seq: int) -> Seat:
             camera = Device(event.camera)
             seat = replace(seat, microphone=Device(event.microphone), camera=camera)
             back = camera is Device.ON and seat.connected
-            return procedure.ended(seat, at) if back else seat
+            return deliveries.ended(seat, at) if back else seat
         case e.ServiceRecorded() | e.SelfTestNoted():
             return _expected(procedure.evolved(seat, event, at, seq), at, seq)
         case e.Excused():
             last = seat.timeline[-1] if seat.timeline else Spell(Presence.ABSENT, at)
-            excused = replace(procedure.ended(seat, at), excused_until=event.until)
+            excused = replace(deliveries.ended(seat, at), excused_until=event.until)
             if seat.connected:
                 return _spell(excused, Presence.EXCUSED, at, seq)
             return _spell(excused, Presence.EXCUSED, at, seq, last.cause, last.evidence)
@@ -195,7 +199,7 @@ def _answered(hearing: Hearing, event: e.RequestAnswered, at: int, seq: int) -> 
     for one in answered:
         seat = hearing.seats.get(one.seat)
         if one.id == event.id and one.kind == "offline" and event.granted and seat is not None:
-            seat = procedure.filed(seat, ServiceFact.OFFLINE_AGREED, True, at, seq)
+            seat = service.filed(seat, ServiceFact.OFFLINE_AGREED, True, at, seq)
             hearing = _with(hearing, _expected(seat, at, seq))
     return replace(hearing, requests=answered)
 
@@ -204,7 +208,7 @@ def _expected(seat: Seat, at: int, seq: int) -> Seat:
     """Online or in person: whoever is expected in person and not here is not absent, and no procedure runs on it."""
     state = presence.state(seat)
     if seat.offline and not seat.connected:
-        seat = procedure.ended(seat, at)
+        seat = deliveries.ended(seat, at)
     if not seat.timeline or seat.timeline[-1].until:
         return seat
     if seat.offline and state is Presence.ABSENT:
@@ -262,6 +266,13 @@ def _interrupted(hearing: Hearing, event: e.RecordingInterrupted, at: int) -> He
         return hearing
     gaps = _close_gaps(hearing.interruptions, at, fault=False)
     return replace(hearing, interruptions=(*gaps, Interruption(event.reason, at)))
+
+
+def _held(held: tuple[tuple[str, int], ...], event: e.ArchiveNoted) -> tuple[tuple[str, int], ...]:
+    """The holds that were ordered and not lifted; who and why is read from the ledger (``holds``)."""
+    name, until = str(event.detail.get("id", "")), event.detail.get("until", 0)
+    others = tuple(one for one in held if one[0] != name)
+    return (*others, (name, until if isinstance(until, int) else 0)) if event.what == "hold" else others
 
 
 def _seal(event: e.ArchiveNoted, at: int, seq: int) -> Seal:

@@ -5,13 +5,15 @@ Rules
   a page can jump to what somebody missed (``None`` while it rested).
 * A party misses what happens in court in an open phase while it is not in court. Pauses and the bench's deliberation
   are not missed by anybody. Whoever attends in person is not measured here.
+* A long interruption is a short plate in the composed film, so where the film shows a moment follows from its ``parts``
+  alone (``in_film``), never from ``recording_us``.
 * It states numbers with their ledger entries and judges nothing; a gap whose cause is ours is marked as ours.
 * Speech is what the media plane heard and noted (``speech_noted``); where nothing was noted, nothing is claimed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -73,6 +75,35 @@ def report(entries: Sequence[Entry], now: int = 0) -> Row:
             if seat.role not in MEASURED and seat.role is not Role.OBSERVER
         ],
     }
+
+
+def in_film(report: Row, parts: Sequence[Mapping[str, int | str]], page: str) -> Row:
+    """The same report with ``film_us``, where the composed film shows it, and ``url``, which opens ``page`` there (W3C
+    Media Fragments, ``#t=`` seconds); both ``None`` where the recording rested. ``parts``: ``court_at``, ``at_us``,
+    ``length_us``, in order.
+    """
+
+    def placed(row: Row, at: int) -> Row:
+        film = None if row["recording_us"] is None else _film(parts, at)
+        return {**row, "film_us": film, "url": None if film is None else f"{page}#t={film // 1_000_000}"}
+
+    def missed(row: Row) -> Row:
+        speakers = [placed(one, one["from"]) for one in row["speakers"]]
+        return {**placed(row, row["from"]), "speakers": speakers}
+
+    parties = [{**party, "missed": [missed(row) for row in party["missed"]]} for party in report["parties"]]
+    return {**report, "parties": parties}
+
+
+def _film(parts: Sequence[Mapping[str, int | str]], at: int) -> int | None:
+    """µs of the film; the same rule as the player's own (web/static/js/archive-page.js)."""
+    found = None
+    for part in parts:
+        if int(part["court_at"]) <= at:
+            found = part
+    if found is None:
+        return None
+    return int(found["at_us"]) + min(at - int(found["court_at"]), max(0, int(found["length_us"]) - 1))
 
 
 def _open_phases(entries: Sequence[Entry], end: int) -> list[Span]:

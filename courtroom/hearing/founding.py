@@ -1,7 +1,8 @@
 """Drawing up a hearing: the one act that has no hearing to ask yet.
 
 Rules: 1 to 128 seats with ids of their own; at most one presiding judge (without one it can be prepared, but never
-opened); ``linked_to`` names another seat of the same hearing and never leads back to itself; texts are bounded.
+opened); ``linked_to`` names another seat of the same hearing and never leads back to itself; texts are bounded; a
+claim is said of a party that it can be about.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from typing import Final
 from courtroom.hearing import values
 from courtroom.hearing.commands import COURT_SYSTEM
 from courtroom.hearing.events import HearingCreated
-from courtroom.hearing.model import Case, Policy, Role, SeatPlan, ServiceFact, Side
+from courtroom.hearing.model import Case, Claim, Policy, Role, SeatPlan, ServiceFact, Side
 from courtroom.hearing.refusals import refusal
+from courtroom.hearing.service import CLAIMS_OF
 
 MAX_SEATS: Final = 128
 MAX_CASE_TEXT: Final = 200
@@ -54,6 +56,11 @@ def _seats(seats: tuple[SeatPlan, ...]) -> None:
         raise refusal("bad_seats")
     for plan in seats:
         if type(plan.role) is not Role or type(plan.side) is not Side or type(plan.required) is not bool:
+            raise refusal("bad_seats")
+        if len({one.fact for one in plan.claims}) != len(plan.claims) or not all(
+            type(one) is Claim and type(one.holds) is bool and one.fact in CLAIMS_OF.get(plan.role, ())
+            for one in plan.claims
+        ):
             raise refusal("bad_seats")
         if len(set(plan.service)) != len(plan.service) or any(type(one) is not ServiceFact for one in plan.service):
             raise refusal("bad_seats")

@@ -13,7 +13,18 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from courtroom.errors import Refused
-from courtroom.hearing import checklist, interruptions, phases, procedure, roles, rooms, signing
+from courtroom.hearing import (
+    checklist,
+    deliveries,
+    interruptions,
+    phases,
+    procedure,
+    roles,
+    rooms,
+    service,
+    signing,
+    statements,
+)
 from courtroom.hearing.model import Hearing, Kind, Phase, Role, RoomKind, Seat
 from courtroom.hearing.refusals import refusal
 
@@ -22,6 +33,9 @@ MAX_REQUESTS: Final = procedure.MAX_REQUESTS
 
 AFTERWARDS: Final = frozenset({"sign_recording", "refuse_signature", "note_signature", "sign_explanation"})
 """Done when the hearing is over, and only then; also by a seat that was removed from it."""
+
+ALSO_AFTERWARDS: Final = frozenset({"reply"})
+"""Done during the hearing and after it: who was cut off to its end must still be able to say why (OLR 25)."""
 
 ANYWHERE: Final = frozenset({"consent", "set_devices", "acknowledge_notice", "reply"}) | AFTERWARDS
 """Done also by a seat that is in no room: the join page asks for consent before the waiting room."""
@@ -255,10 +269,10 @@ GUARDS: Final[Mapping[str, Guard]] = {
     "warn": procedure.may_warn,
     "excuse": procedure.may_excuse,
     "rule": procedure.may_rule,
-    "phone_note": procedure.may_note_phone,
-    "record_service": procedure.may_record_service,
-    "acknowledge_notice": procedure.may_acknowledge,
-    "reply": procedure.may_reply,
+    "phone_note": deliveries.may_note_phone,
+    "record_service": service.may_record,
+    "acknowledge_notice": deliveries.may_acknowledge,
+    "reply": statements.may_reply,
     "ask_leave": procedure.may_ask_leave,
     "answer_request": _answer_request,
     "raise_hand": _raise_hand,
@@ -282,7 +296,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
 
 def authorize(hearing: Hearing, name: str, actor: Seat) -> None:
     """Everything that is asked before the target is looked at."""
-    if hearing.phase in phases.OVER and name not in AFTERWARDS:
+    if hearing.phase in phases.OVER and name not in AFTERWARDS | ALSO_AFTERWARDS:
         raise refusal("hearing_closed")
     if hearing.phase not in phases.OVER and name in AFTERWARDS:
         raise refusal("not_sealed")

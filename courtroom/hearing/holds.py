@@ -26,7 +26,7 @@ YEAR_US: Final = 31_556_952 * 1_000_000  # mean Gregorian year
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """``lifted_at`` 0 while it lasts; ``seq`` of the entry that made it."""
+    """``lifted_at`` 0 while it lasts; ``seq`` of the entry that made it; who lifted it and why."""
 
     id: str
     by: str
@@ -35,6 +35,8 @@ class Hold:
     until: int
     seq: int
     lifted_at: int = 0
+    lifted_by: str = ""
+    lifted_why: str = ""
 
     def in_force(self, at: int) -> bool:
         return not self.lifted_at and (not self.until or at < self.until)
@@ -65,7 +67,8 @@ def holds_of(entries: Sequence[Entry]) -> list[Hold]:
             by, reason = _text(detail.get("by", "")), _text(detail.get("reason", ""))
             found[name] = Hold(name, by, reason, entry.at, _whole(detail.get("until")), entry.seq)
         elif what == "hold_lifted" and name in found and not found[name].lifted_at:
-            found[name] = replace(found[name], lifted_at=entry.at)
+            by, why = _text(detail.get("by", "")), _text(detail.get("reason", ""))
+            found[name] = replace(found[name], lifted_at=entry.at, lifted_by=by, lifted_why=why)
     return list(found.values())
 
 

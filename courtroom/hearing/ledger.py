@@ -173,6 +173,11 @@ def _created_2(body: Body) -> Body:
     return {**body, "policy": policy, "seats": [{"service": [], **seat} for seat in body["seats"]]}
 
 
+def _created_3(body: Body) -> Body:
+    """Before 3 nothing was known about claims."""
+    return {**body, "seats": [{**seat, "claims": []} for seat in body["seats"]]}
+
+
 def _notice_2(body: Body) -> Body:
     """Before 2 "delivered" was our own guess: without a proof such a notice counts as not delivered."""
     return {"seat": body["seat"]}
@@ -184,6 +189,7 @@ def _ruled_2(body: Body) -> Body:
 
 UPCASTS: Final[Mapping[tuple[str, int], Callable[[Body], Body]]] = {
     ("hearing_created", 1): _created_2,
+    ("hearing_created", 2): _created_3,
     ("prompted", 1): _notice_2,
     ("warned", 1): _notice_2,
     ("ruled", 1): _ruled_2,

@@ -167,6 +167,14 @@ class ServiceFact(StrEnum):
     SELF_TEST_PASSED = "self_test_passed"
 
 
+class ClaimFact(StrEnum):
+    """What the law on absence makes a difference by, about one party; unknown until somebody says it."""
+
+    COUNTERCLAIM = "counterclaim"  # 反诉, against this plaintiff
+    WITHDRAWAL_REFUSED = "withdrawal_refused"  # 裁定不准许撤诉
+    INDEPENDENT_CLAIM = "independent_claim"  # 有独立请求权
+
+
 OFFLINE_FACTS = frozenset({ServiceFact.ANNOUNCEMENT_SERVED, ServiceFact.OFFLINE_AGREED})
 """Whoever is in one of these is expected in person, and never absent online."""
 
@@ -208,6 +216,14 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """One fact about a claim as it was known when the hearing was created."""
+
+    fact: ClaimFact
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SeatPlan:
     """A seat as it was ordered when the hearing was created."""
 
@@ -217,6 +233,7 @@ class SeatPlan:
     linked_to: str = ""
     required: bool = True
     service: tuple[ServiceFact, ...] = ()  # on file when the hearing was created
+    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +311,9 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a person says about having been away; ``attachment`` is the SHA-256 of a file, '' without one."""
+    """What a person says about having been away; ``attachment`` is the SHA-256 of a file, '' without one; ``held`` is
+    the entry by which the court holds it, 0 while it does not, ``kind`` what its bytes are.
+    """
 
     seq: int
     at: int
@@ -304,13 +323,26 @@ class Statement:
     attachment: str = ""
     name: str = ""
     size: int = 0
+    held: int = 0
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file of a seat that the court holds; ``seq`` is the entry that says so."""
+
+    sha256: str
+    size: int
+    kind: str  # statements.KINDS
+    at: int
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
 class OnFile:
-    """The newest word on one service fact; ``seq`` is the entry that says it."""
+    """The newest word on one fact; ``seq`` is the entry that says it."""
 
-    fact: ServiceFact
+    fact: ServiceFact | ClaimFact
     holds: bool
     at: int
     seq: int
@@ -353,6 +385,7 @@ class Seat:
     refused_online: bool = False  # the person's own last word on a sitting online (OLR 4) was no
     notices: tuple[Notice, ...] = ()  # every prompt and warning of this hearing, delivered or not
     statements: tuple[Statement, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
     on_file: tuple[OnFile, ...] = ()
     timeline: tuple[Spell, ...] = ()
     seq: int = 0  # the last ledger entry about this seat: all that an isolated seat may know of the ledger
@@ -458,6 +491,7 @@ class Hearing:
     seal: Seal | None = None
     signatures: tuple[Signature, ...] = ()  # every answer, oldest first
     explanation: str = ""  # digest of the explanation of defects that the presiding judge signed
+    held: tuple[tuple[str, int], ...] = ()  # holds on the archive: id, until (µs, 0 = until it is lifted)
     waived: frozenset[str] = frozenset()  # checklist items waived with a written reason
     requests: tuple[Request, ...] = ()
     presenting: str = ""  # seat that shares on the stage

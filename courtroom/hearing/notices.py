@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from courtroom.hearing import access, checklist, phases, presence, procedure, rooms
+from courtroom.hearing import access, checklist, deliveries, phases, presence, rooms
 from courtroom.hearing.model import Hearing, Kind, Phase, Presence, RoomKind, Seat, Step
 
 Row = dict[str, Any]
@@ -55,7 +55,7 @@ def _notice(code: str, seat: Seat, at: int, **values: str | int) -> Row:
 def _own(hearing: Hearing, seat: Seat) -> list[Row]:
     found: list[Row] = []
     since = seat.timeline[-1].since if seat.timeline else 0
-    if running := procedure.current(seat):
+    if running := deliveries.current(seat):
         newest = max(running, key=lambda one: (one.step is Step.WARNING, one.seq))
         code = "warned" if newest.step is Step.WARNING else "prompted"
         found.append(_notice(code, seat, newest.at, notice=newest.seq, read=int(newest.read_at > 0)))
@@ -83,7 +83,7 @@ def _desk(hearing: Hearing, viewer: Seat, names: Mapping[str, str]) -> list[Row]
         if not access.may_know(hearing, viewer.id, seat.id) or not presence.is_missing(seat):
             continue
         name = names.get(seat.id, "")
-        waiting = [one for one in procedure.current(seat) if not one.delivered_at]
+        waiting = [one for one in deliveries.current(seat) if not one.delivered_at]
         if waiting:
             found.append(_notice("not_delivered", seat, waiting[-1].at, name=name, notice=waiting[-1].seq))
         if len(seat.timeline) > 1 and seat.timeline[-2].state is Presence.EXCUSED:

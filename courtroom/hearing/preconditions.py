@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from courtroom.hearing import presence, procedure
+from courtroom.hearing import deliveries, presence
 from courtroom.hearing.ledger import Entry
 from courtroom.hearing.model import Cause, Hearing, Notice, Presence, Seat, ServiceFact, Spell, Step
 
@@ -61,7 +61,7 @@ def absence_of(hearing: Hearing, seat: Seat) -> Absence:
         return Absence("none", 0, 0, None)
     last = seat.timeline[-1]
     if presence.is_missing(seat) and last.state is Presence.PRESENT:
-        began = min((one.at for one in procedure.current(seat)), default=last.since)
+        began = min((one.at for one in deliveries.current(seat)), default=last.since)
         return Absence("out_of_picture", began, last.until, last)
     for spell in reversed(seat.timeline):
         if spell.until and spell.until <= (hearing.opened_at or spell.until):
@@ -191,7 +191,7 @@ def _no_leave(entries: Sequence[Entry], seat: Seat, absence: Absence, at: int) -
 
 def _delivered(seat: Seat, step: Step) -> Found:
     """The notice that was delivered first, and its proof; of undelivered ones the notices themselves."""
-    notices = procedure.current(seat, step)
+    notices = deliveries.current(seat, step)
     proofs = [one for one in notices if one.delivered_at]
     if not proofs:
         return False, [one.seq for one in notices]

@@ -22,7 +22,7 @@ CODES: Final[frozenset[str]] = frozenset({
     # absence
     "not_absent", "prompt_required", "prompt_not_delivered", "too_early", "warning_required", "warning_not_delivered",
     "offline_seat", "unknown_notice", "too_many_notices", "too_many_replies", "bad_channel", "bad_reason", "bad_fact",
-    "bad_attachment", "draft_unknown",
+    "bad_attachment", "attachment_too_large", "too_many_attachments", "draft_unknown",
     # requests and the stage
     "too_many_requests", "unknown_request", "already_answered", "floor_required", "exhibit_required", "stage_taken",
     # interrupting the recording

@@ -4,8 +4,8 @@ Rules
 * The table is a file with a version; every provision has a citation and the days on which it is in force. It is read
   outside (this floor touches no files) and handed in; ``parse`` believes nothing in it.
 * A provision is a proposal for the judge and nothing else: "may" stays "may".
-* What hangs on facts that the software does not know (a counterclaim, a withdrawal that was refused, an independent
-  claim) carries its ``condition`` and is offered under it.
+* What hangs on a fact about claims (a counterclaim, a withdrawal that was refused, an independent claim) carries its
+  ``condition``. Known to be false, it is not offered; as long as nobody has said, it is offered as ``unknown``.
 * No provision is offered for a procedure that the table excludes.
 """
 
@@ -14,21 +14,26 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
 from courtroom.errors import BadMessage
 from courtroom.hearing.ledger import canonical
-from courtroom.hearing.model import Role
+from courtroom.hearing.model import ClaimFact, Role
 
 MAX_BYTES: Final = 256 * 1024
 MAX_PROVISIONS: Final = 100
 MAX_TEXT: Final = 600
 SITUATIONS: Final = frozenset({"not_appeared", "left"})
-CONDITIONS: Final = frozenset(
-    {"", "counterclaim", "withdrawal_refused", "independent_claim", "no_independent_claim"}
-)  # fmt: skip
+CONDITIONS: Final[Mapping[str, tuple[ClaimFact, bool]]] = {
+    "counterclaim": (ClaimFact.COUNTERCLAIM, True),
+    "withdrawal_refused": (ClaimFact.WITHDRAWAL_REFUSED, True),
+    "independent_claim": (ClaimFact.INDEPENDENT_CLAIM, True),
+    "no_independent_claim": (ClaimFact.INDEPENDENT_CLAIM, False),
+}
+"""Which fact has to be how; a provision without a condition has ''."""
 MODALITIES: Final = frozenset({"may", "none"})
 COURT_OFFSET_US: Final = 8 * 3600 * 1_000_000
 """The court's day is that of UTC+8."""
@@ -99,7 +104,7 @@ def _provision(value: Any) -> Provision:
     situations = frozenset(_text(one) for one in value["situations"])
     if not situations or not situations <= SITUATIONS:
         raise ValueError("situations")
-    if value["condition"] not in CONDITIONS or value["modality"] not in MODALITIES:
+    if value["condition"] not in ("", *CONDITIONS) or value["modality"] not in MODALITIES:
         raise ValueError("words")
     return Provision(
         id=_name(value["id"]),
@@ -144,16 +149,37 @@ def court_day(at: int) -> str:
     return (date(1970, 1, 1) + timedelta(days=days)).isoformat()
 
 
-def applicable(table: RuleTable, role: Role, situation: str, procedure: str, at: int) -> tuple[Provision, ...]:
-    """The provisions in force at ``at`` for this role and situation, in the order of the table."""
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """``condition``: '' (there is none) | ``met`` | ``unknown``; one that is known not to be met is not offered."""
+
+    provision: Provision
+    condition: str
+
+
+def applicable(
+    table: RuleTable, role: Role, situation: str, procedure: str, at: int, claims: Mapping[ClaimFact, bool]
+) -> tuple[Offer, ...]:
+    """The provisions in force at ``at`` for this role, situation and what is known of claims, as the table orders."""
     if any(word in procedure for word in table.excluded_procedures):
         return ()
     day = court_day(at)
     return tuple(
-        one
+        Offer(one, condition)
         for one in table.provisions
         if role in one.roles
         and situation in one.situations
         and one.valid_from <= day
         and (not one.valid_until or day <= one.valid_until)
+        and (condition := _condition(one, claims)) is not None
     )
+
+
+def _condition(provision: Provision, claims: Mapping[ClaimFact, bool]) -> str | None:
+    """How the condition stands; ``None`` when it is known not to be met."""
+    if not provision.condition:
+        return ""
+    fact, wanted = CONDITIONS[provision.condition]
+    if fact not in claims:
+        return "unknown"
+    return "met" if claims[fact] is wanted else None

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from courtroom.hearing import commands as c
 from courtroom.hearing import events as e
-from courtroom.hearing import phases, presence, procedure, rooms
+from courtroom.hearing import phases, presence, returns, rooms
 from courtroom.hearing.model import COURTROOM, Cause, Hearing, Phase, Role, Room, Seat
 from courtroom.hearing.refusals import refusal
 
@@ -52,7 +52,7 @@ def arrive(hearing: Hearing, command: c.ObserveArrival, at: int) -> Events:
     if seat.connected and not command.resumed:
         made.append(_gone(seat, Cause.REPLACED_BY_SECOND_LOGIN, presence.SECOND_LOGIN, at))
     made.append(e.SeatConnected(seat=seat.id, connection=command.connection, replaced=seat.connection))
-    made += procedure.returned(hearing, seat, at)
+    made += returns.returned(hearing, seat, at)
     if seat.room is None:
         made.append(moved(seat, rooms.arrival_room(hearing, seat), "arrived"))
     return tuple(made)

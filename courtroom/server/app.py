@@ -12,6 +12,7 @@ from courtroom.config import Settings
 from courtroom.control.api import Docket
 from courtroom.server.api import Api
 from courtroom.server.archive import Archives
+from courtroom.server.attachments import Attachments
 from courtroom.server.auth import Doors
 from courtroom.server.called import Called
 from courtroom.server.copies import RecipientCopies
@@ -47,6 +48,7 @@ def make_app(
     Journals(docket, doors, registry, limits).add_to(app)
     Signatures(docket, doors, limits).add_to(app)
     Papers(docket, doors, settings).add_to(app)
+    Attachments(docket, doors, registry, settings.data, limits).add_to(app)
     pages.add_to(app)
     Called(docket, registry, pages, settings.post.secret, limits).add_to(app)
     add_health(app, docket, registry, settings.data, meters)

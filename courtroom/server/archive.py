@@ -3,6 +3,7 @@
 Rules
 * Every reading of the picture is in the ledger before a byte leaves (COURT.md 11.10). A player asks for many ranges:
   they are one reading for ``READ_S``, by one reader, of one hearing.
+* The bench and the clerk read the isolation certificates while the hearing goes on; nobody else does.
 * Who has read or been given what is listed for staff and desk from the ledger itself (``accesses``).
 * Verifying reads the whole archive: ``VERIFY`` bounds it for each hearing.
 * There is no way to delete or change anything here.
@@ -23,7 +24,7 @@ from courtroom.errors import Refused
 from courtroom.hearing import roles
 from courtroom.hearing.model import Role
 from courtroom.server.api import find
-from courtroom.server.archive_rows import accesses, phases, seal_state
+from courtroom.server.archive_rows import accesses, certificates, phases, seal_state
 from courtroom.server.auth import STAFF, Doors
 from courtroom.server.limits import Buckets, Rate
 from courtroom.server.problems import not_found
@@ -49,6 +50,7 @@ class Archives:
                 web.post(base + "/verify", self.verify),
                 web.get(base + "/speakers", self.speakers),
                 web.get("/api/v1/hearings/{id}/accesses", self.accesses),
+                web.get("/api/v1/hearings/{id}/isolation", self.isolation),
             ]
         )
 
@@ -100,6 +102,12 @@ class Archives:
         courtroom, _ = await self.reader(request)
         listed = accesses(courtroom, await courtroom.ledger())
         return web.Response(body=msgspec.json.encode({"accesses": listed}), content_type="application/json")
+
+    async def isolation(self, request: web.Request) -> web.Response:
+        """The certificates given at dismissals; the sealed one is in the archive and is what counts afterwards."""
+        courtroom, _ = await self.reader(request)
+        listed = certificates(await courtroom.ledger())
+        return web.Response(body=msgspec.json.encode({"certificates": listed}), content_type="application/json")
 
 
 def facts(courtroom: Courtroom, reader: str) -> dict[str, Any]:

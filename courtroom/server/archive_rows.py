@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from courtroom.catalogue import Language, known, text
 from courtroom.control.api import Courtroom
-from courtroom.hearing import access, roles, signing
+from courtroom.hearing import access, holds, roles, signing
 from courtroom.hearing.ledger import Entry, SignedHead
 from courtroom.hearing.model import Hearing, Role, Seat
 from courtroom.server.auth import STAFF
@@ -38,7 +38,8 @@ def seal_state(courtroom: Courtroom) -> str:
     return "explained" if courtroom.hearing.explanation else "unexplained"
 
 
-def archive_row(courtroom: Courtroom) -> dict[str, Any]:
+def archive_row(courtroom: Courtroom, now: int) -> dict[str, Any]:
+    """A line of the list; ``now`` µs, for holds that end by themselves."""
     hearing = courtroom.hearing
     answers = signing.register(hearing, {})
     return {
@@ -51,6 +52,7 @@ def archive_row(courtroom: Courtroom) -> dict[str, Any]:
         "state": courtroom.archive.state,
         "seal": seal_state(courtroom),
         "progress": courtroom.archive.progress,
+        "held": sum(not until or now < until for _, until in hearing.held),
         "signed": sum(row["outcome"] == "signed" for row in answers),
         "answered": sum(row["outcome"] != "" for row in answers),
         "asked": len(answers),
@@ -72,6 +74,7 @@ def archive_page(
     entries: list[Entry],
     explained: Mapping[str, Any],
     lang: Language,
+    now: int,
 ) -> dict[str, Any]:
     """The context of ``archive_hearing.html``; a seat's links carry the seat."""
     hearing, archive = courtroom.hearing, courtroom.archive
@@ -100,6 +103,8 @@ def archive_page(
         "may_note": role is Role.CLERK and sealed,
         "explanation": _explanation(explained, hearing, entries, lang, may_sign=role is Role.PRESIDING_JUDGE),
         "accesses": accesses(courtroom, entries),
+        "second_copy": _second_copy(entries),
+        "keeping": _keeping(courtroom, entries, now, may_lift=role in (None, Role.PRESIDING_JUDGE)),
         "recipients": _recipients(courtroom),
         "page": {
             "hearing": hearing.id,
@@ -119,8 +124,11 @@ def archive_page(
             "status_url": f"{base}/archive{query}",
             "speakers_url": f"{base}/archive/speakers{query}" if sealed else "",
             "copies_url": f"{base}/copies" if sealed else "",
+            "fairness_url": f"{base}/fairness{query}" if sealed else "",
             "signatures_url": f"{base}/signatures",
             "explanation_url": f"{base}/explanation",
+            "holds_url": f"{base}/archive/holds",
+            "retention_url": f"{base}/archive/retention",
         },
     }
 
@@ -267,6 +275,50 @@ def accesses(courtroom: Courtroom, entries: Iterable[Entry]) -> list[dict[str, A
             "name": courtroom.names.get(reader, ""),
         })  # fmt: skip
     return found[::-1][:MAX_ACCESSES]
+
+
+def _keeping(courtroom: Courtroom, entries: list[Entry], now: int, *, may_lift: bool) -> dict[str, Any]:
+    """How long it is kept and who ordered it held, newest hold first; ``state``: in_force | over | lifted."""
+    hearing, names = courtroom.hearing, courtroom.names
+
+    def who(seat: str) -> dict[str, str]:
+        known = hearing.seats.get(seat)
+        return {"seat": seat, "role": "", "side": "", "name": ""} if known is None else _person(known, names)
+
+    listed = [
+        {
+            **asdict(hold),
+            "by": who(hold.by),
+            "lifted_by": who(hold.lifted_by),
+            "state": "lifted" if hold.lifted_at else "in_force" if hold.in_force(now) else "over",
+        }
+        for hold in reversed(holds.holds_of(entries))
+    ]
+    return {
+        "retention": holds.retention_of(entries, hearing.closed_at or entries[-1].at),
+        "periods": list(holds.PERIODS),
+        "holds": listed,
+        "in_force": sum(one["state"] == "in_force" for one in listed),
+        "may_lift": may_lift,
+    }
+
+
+def _second_copy(entries: Iterable[Entry]) -> dict[str, Any] | None:
+    """Where the archive lies a second time and when that was last read back; ``None`` while it does not."""
+    found = None
+    for entry in entries:
+        if entry.type == "archive_noted" and entry.body.get("what") == "copied":
+            found = {"place": str(entry.body["detail"].get("place", "")), "at": entry.at}
+    return found
+
+
+def certificates(entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    """The isolation certificates given at dismissals, oldest first: ledger entry, time, and what was counted."""
+    return [
+        {"seq": entry.seq, "at": entry.at, **entry.body["detail"]}
+        for entry in entries
+        if entry.type == "capture_noted" and entry.body.get("what") == "isolation"
+    ]
 
 
 # --- the explanation in words -------------------------------------------------------------------------------------

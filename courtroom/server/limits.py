@@ -42,6 +42,10 @@ class Limits:
     journal: Rate = Rate(1, 30)  # uploads of one seat's journal
     journal_entries: int = 40_000  # kept of one seat: about four days of a lively browser
     journal_chains: int = 200  # pages loaded by one seat
+    attachment: Rate = Rate(0.1, 20)  # uploads of one seat
+    attachment_read: Rate = Rate(1, 30)  # lists and downloads of one reader in one hearing
+    attachment_s: float = 300.0  # an upload must have come whole by then
+    attachments_at_once: int = 16  # uploads under way in the whole house
 
 
 class Buckets:

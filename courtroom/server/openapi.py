@@ -30,6 +30,7 @@ _TYPES: Final = (
     CopyBody, CopyAnswer, CopyList, HoldBody, RetentionBody, ProblemAnswer,
 )  # fmt: skip
 _JSON: Final = "application/json"
+_BYTES: Final = "application/octet-stream"
 _PREFIX: Final = "/api/v1"
 
 # method, path, who, what, body type, (status, answer's media type, answer type)
@@ -49,6 +50,9 @@ _ROUTES: Final[tuple[tuple[str, str, str, str, str, tuple[int, str, str]], ...]]
     ("get", "/hearings/{id}/journal/{seat}", "staff", "the kept journal of a seat", "", (200, "application/jsonl", "")),
     ("get", "/hearings/{id}/seats/{seat}/absence", "desk", "the facts of an absence, a draft", "", (200, _JSON, "")),
     ("get", "/hearings/{id}/seats/{seat}/absence.pdf", "desk", "its two pages", "", (200, "application/pdf", "")),
+    ("put", "/hearings/{id}/attachments/{sha256}", "seat", "hand in a proof", "file", (201, _JSON, "")),
+    ("get", "/hearings/{id}/seats/{seat}/attachments", "desk", "what a seat handed in", "", (200, _JSON, "")),
+    ("get", "/hearings/{id}/seats/{seat}/attachments/{sha256}", "desk", "one of them", "", (200, _BYTES, "")),
     ("get", "/hearings/{id}/fairness", "desk", "what each party missed, who spoke", "", (200, _JSON, "")),
     ("get", "/hearings/{id}/archive", "desk", "state of the archive", "", (200, "application/json", "")),
     ("get", "/hearings/{id}/archive/video", "desk", "the composed MP4 (ranges)", "", (200, "video/mp4", "")),
@@ -58,6 +62,7 @@ _ROUTES: Final[tuple[tuple[str, str, str, str, str, tuple[int, str, str]], ...]]
     ("post", "/hearings/{id}/archive/holds", "desk", "order or lift a hold", "HoldBody", (201, _JSON, "")),
     ("post", "/hearings/{id}/archive/retention", "desk", "set the period", "RetentionBody", (201, _JSON, "")),
     ("get", "/hearings/{id}/accesses", "desk", "who read the recording or got a copy", "", (200, _JSON, "")),
+    ("get", "/hearings/{id}/isolation", "desk", "isolation certificates given at dismissals", "", (200, _JSON, "")),
     ("get", "/hearings/{id}/signatures", "desk", "the integrity value and who signed it", "", (200, _JSON, "")),
     ("post", "/hearings/{id}/signatures", "seat", "sign, refuse, note", "SignatureBody", (201, _JSON, "")),
     ("get", "/hearings/{id}/explanation", "desk", "the draft on a defect", "", (200, _JSON, "")),
@@ -99,7 +104,7 @@ def _operation(path: str, who: str, what: str, body: str, answer: tuple[int, str
         "summary": what,
         "parameters": [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in ("id", "transport", "seat", "notice", "copy")
+            for name in ("id", "transport", "seat", "notice", "copy", "sha256")
             if "{" + name + "}" in path
         ],
         "responses": {
@@ -115,6 +120,8 @@ def _operation(path: str, who: str, what: str, body: str, answer: tuple[int, str
         operation["requestBody"] = {"required": True, "content": {"application/sdp": {}}}
     elif body == "mail":
         operation["requestBody"] = {"required": True, "content": {"message/rfc822": {}}}
+    elif body == "file":
+        operation["requestBody"] = {"required": True, "content": {_BYTES: {}}}
     elif body:
         schema = {"type": "object"} if body == "object" else _schema(body)
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}

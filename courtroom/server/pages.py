@@ -187,7 +187,8 @@ class Pages:
             return _see_other("/")
         query, seal = request.query.get("q", "")[:MAX_QUERY], request.query.get("seal", "")
         seal = seal if seal in SEAL_STATES else ""
-        rows = [archive_row(one) for one in self._docket.courtrooms() if one.hearing.opened_at]
+        now = court_now()
+        rows = [archive_row(one, now) for one in self._docket.courtrooms() if one.hearing.opened_at]
         rows.sort(key=lambda row: row["opened_at"], reverse=True)
         found = [row for row in rows if found_by(row, query, seal)]
         facts = {"all": len(rows), "query": query, "seal": seal, "seals": SEAL_STATES}
@@ -205,8 +206,9 @@ class Pages:
             raise not_found()
         explanation = await explained(courtroom)
         facts = archive_page(
-            courtroom, reader, await courtroom.head(), await courtroom.ledger(), explanation, language(request)
-        )
+            courtroom, reader, await courtroom.head(), await courtroom.ledger(), explanation, language(request),
+            court_now(),
+        )  # fmt: skip
         return self.draw(request, "archive_hearing.html", court=courtroom.hearing.case.court, **facts)
 
     async def sign(self, request: web.Request) -> web.Response:

@@ -21,6 +21,7 @@ from courtroom.documents.absence import Absence, absence_json, absence_of, absen
 from courtroom.errors import Refused
 from courtroom.hearing import fairness
 from courtroom.hearing.access import at_desk
+from courtroom.server.archive_rows import parts
 from courtroom.server.auth import Doors, court_now, is_id
 from courtroom.server.problems import not_found
 
@@ -65,10 +66,14 @@ class Papers:
         return web.Response(body=body, content_type="application/pdf", headers=headers)
 
     async def fairness(self, request: web.Request) -> web.Response:
-        courtroom = await self._courtroom(request)
+        courtroom, query = await self._asked(request)
         async with self._turn:
             entries, now = await courtroom.ledger(), court_now()
-            body = await asyncio.to_thread(lambda: msgspec.json.encode(fairness.report(entries, now)))
+            film = parts(courtroom.archive.seal) if courtroom.archive.state == "sealed" else []
+            page = f"/archive/{courtroom.id}{query}"
+            body = await asyncio.to_thread(
+                lambda: msgspec.json.encode(fairness.in_film(fairness.report(entries, now), film, page))
+            )
         return web.Response(body=body, content_type="application/json", headers=CACHE)
 
     async def _absence(self, request: web.Request, courtroom: Courtroom) -> Absence:
@@ -80,13 +85,16 @@ class Papers:
         return await asyncio.to_thread(absence_of, entries, seat, dict(courtroom.names), head)
 
     async def _courtroom(self, request: web.Request) -> Courtroom:
-        """The hearing, for those who may read its papers."""
+        return (await self._asked(request))[0]
+
+    async def _asked(self, request: web.Request) -> tuple[Courtroom, str]:
+        """The hearing, for those who may read its papers, and the query by which their own pages name them."""
         if await self._doors.is_staff(request):
             found = self._docket.find(request.match_info["id"]) if is_id(request.match_info["id"]) else None
             if found is None:
                 raise not_found()
-            return found
+            return found, ""
         seated = await self._doors.seat(request)
         if not at_desk(seated.courtroom.hearing, seated.courtroom.hearing.seats[seated.seat]):
             raise not_found()
-        return seated.courtroom
+        return seated.courtroom, f"?seat={seated.seat}"

@@ -28,12 +28,14 @@ _STATUS: Final[dict[str, int]] = {
     "bad_case": 400, "bad_policy": 400, "bad_seats": 400, "too_many_seats": 400, "two_presiding_judges": 400,
     "bad_link": 400, "bad_text": 400, "bad_value": 400, "bad_body": 400, "one_presiding_judge": 400,
     "name_differs": 400, "bad_stroke": 400, "text_missing": 400,
+    "length_required": 411, "attachment_too_large": 413, "attachment_kind": 415, "attachment_digest": 400,
     "agree_required": 400, "staff_token_wrong": 403, "internal_error": 500,
 }  # fmt: skip
 _SAME_AS_UNKNOWN: Final = frozenset({"unknown_transport", "unknown_hearing"})
 _TITLES: Final = {
     400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
-    409: "Conflict", 413: "Content Too Large", 415: "Unsupported Media Type", 429: "Too Many Requests",
+    409: "Conflict", 411: "Length Required", 413: "Content Too Large", 415: "Unsupported Media Type",
+    429: "Too Many Requests",
     500: "Internal Server Error", 503: "Service Unavailable",
 }  # fmt: skip
 

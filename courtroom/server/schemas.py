@@ -20,7 +20,8 @@ import msgspec
 
 from courtroom.control.api import HearingPlan, PlannedSeat
 from courtroom.errors import Refused
-from courtroom.hearing.model import Case, Policy, Role, SeatPlan, ServiceFact, Side
+from courtroom.hearing.model import Case, Claim, ClaimFact, Policy, Role, SeatPlan, ServiceFact, Side
+from courtroom.hearing.service import CLAIMS_OF
 from courtroom.post import MAILBOX
 from courtroom.server.commands import MAX_INT, plain_text
 from courtroom.store.ports import Contact
@@ -55,6 +56,7 @@ class SeatBody(Body, frozen=True):
     ) = None
     required: bool | None = None
     service: Annotated[list[ServiceFact], msgspec.Meta(max_length=len(ServiceFact))] = []
+    claims: Annotated[dict[ClaimFact, bool | None], msgspec.Meta(max_length=len(ClaimFact))] = {}
     email: Annotated[str, msgspec.Meta(max_length=254)] = ""
     phone: Annotated[str, msgspec.Meta(max_length=32)] = ""
 
@@ -187,9 +189,18 @@ def _seat(bodies: list[SeatBody], place: int, ids: list[str], links: list[int | 
         linked_to="" if link is None else ids[link],
         required=one.role is not Role.OBSERVER if one.required is None else one.required,
         service=tuple(dict.fromkeys(one.service)),
+        claims=_claims(one, f"$.seats[{place}].claims"),
     )
     contact = Contact(_mailbox(one.email, f"$.seats[{place}].email"), _number(one.phone, f"$.seats[{place}].phone"))
     return PlannedSeat(plan, _line(one.name, f"$.seats[{place}].name"), contact)
+
+
+def _claims(body: SeatBody, where: str) -> tuple[Claim, ...]:
+    """What is said; ``null`` is what is left out: unknown."""
+    said = tuple(Claim(fact, holds) for fact, holds in body.claims.items() if holds is not None)
+    if any(one.fact not in CLAIMS_OF.get(body.role, ()) for one in said):
+        raise Refused("bad_body", {"at": where})
+    return said
 
 
 def _mailbox(value: str, where: str) -> str:

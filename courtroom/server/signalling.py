@@ -247,8 +247,11 @@ class Signalling:
         if session is None:
             return
         engine = self.sockets.engine_of(sid)
-        fact = session.closing or ending(reason, engine.session.get(CLOSE_CODE) if engine is not None else None)
+        code = engine.session.get(CLOSE_CODE) if engine is not None else None
+        fact = session.closing or ending(reason, code)
         row: dict[str, str | int] = {"fact": _FACT_OF_CLOSING.get(fact, fact), "at": court_now(), "clock": "court"}
+        if isinstance(code, int):
+            row["close_code"] = code  # RFC 6455 7.4, as it came
         if session.task is not None and session.task is not asyncio.current_task():
             session.task.cancel()
         try:

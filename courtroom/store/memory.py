@@ -11,6 +11,7 @@ from dataclasses import replace
 from courtroom.errors import Unavailable
 from courtroom.hearing.ledger import FIRST, Entry, SignedHead
 from courtroom.store.ports import Contact, JournalTip, NoticeLink, SeatKey, SeatRecord
+from courtroom.store.secrets import new_key
 
 
 class MemoryLedgers:
@@ -68,6 +69,7 @@ class MemoryRegistry:
         self._links: dict[str, tuple[NoticeLink, int]] = {}
         self._tips: dict[SeatKey, dict[str, JournalTip]] = {}
         self._journals: dict[SeatKey, list[tuple[str, str]]] = {}
+        self._keys: dict[str, bytes] = {}
 
     async def add_seats(self, seats: Sequence[SeatRecord]) -> None:
         tokens = {one.token_hash for one in self._seats.values()}
@@ -95,6 +97,10 @@ class MemoryRegistry:
                 self._tips.pop(key, None)
                 self._journals.pop(key, None)
         self._links = {one: held for one, held in self._links.items() if held[0].hearing != hearing}
+        self._keys.pop(hearing, None)
+
+    async def attachment_key(self, hearing: str) -> bytes:
+        return self._keys.setdefault(hearing, new_key())
 
     async def add_contacts(self, hearing: str, contacts: Mapping[str, Contact]) -> None:
         self._contacts.update({SeatKey(hearing, seat): one for seat, one in contacts.items()})

@@ -1,7 +1,7 @@
-"""What else is kept about a person beside the ledger: contacts, links of notices, the journals of their browsers.
+"""What else is kept about a person beside the ledger: contacts, links of notices, journals of browsers, keys of files.
 
-Rules: contacts and journals are sealed by the vault and bound to their row; links are kept as SHA-256 of their token
-and run out; all of it goes with ``erase``.
+Rules: contacts, journals and keys are sealed by the vault and bound to their row; links are kept as SHA-256 of their
+token and run out; all of it goes with ``erase``, and with its key every attachment of a hearing.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from courtroom.errors import Unavailable
 from courtroom.store.database import Conflict, Database
 from courtroom.store.ports import Contact, JournalTip, NoticeLink
-from courtroom.store.secrets import Vault
-from courtroom.store.tables import contacts, journal_entries, journals, notice_links
+from courtroom.store.secrets import Vault, new_key
+from courtroom.store.tables import attachment_keys, contacts, journal_entries, journals, notice_links
 
 
 class PersonalTables:
@@ -27,8 +27,31 @@ class PersonalTables:
         self._vault = vault
 
     async def erase_personal(self, connection: AsyncConnection, hearing: str) -> None:
-        for table in (contacts, notice_links, journals, journal_entries):
+        for table in (contacts, notice_links, journals, journal_entries, attachment_keys):
             await connection.execute(table.delete().where(table.c.hearing == hearing))
+
+    # --- attachments ------------------------------------------------------------------------------
+
+    async def attachment_key(self, hearing: str) -> bytes:
+        async def read(connection: AsyncConnection) -> bytes | None:
+            here = sa.select(attachment_keys.c.content).where(attachment_keys.c.hearing == hearing)
+            return (await connection.execute(here)).scalar()
+
+        fresh = self._vault.seal_bytes(new_key(), "attachment_keys", hearing)
+
+        async def make(connection: AsyncConnection) -> bytes:
+            known = await read(connection)
+            if known is None:
+                await connection.execute(attachment_keys.insert().values(hearing=hearing, content=fresh))
+            return known or fresh
+
+        sealed = await self._database.read(read)
+        if sealed is None:
+            try:
+                sealed = await self._database.write(make)
+            except Conflict:  # somebody else was first
+                sealed = await self._database.read(read) or b""
+        return self._vault.open_bytes(sealed, "attachment_keys", hearing)
 
     # --- contacts ---------------------------------------------------------------------------------
 

@@ -139,9 +139,13 @@ class Registry(Protocol):
         """``(chain, JSON lines)`` in the order of the uploads."""
         ...
 
+    async def attachment_key(self, hearing: str) -> bytes:
+        """The key under which this hearing's attachments are sealed, made on first use; a new one after ``erase``."""
+        ...
+
     async def erase(self, hearing: str) -> None:
-        """Names, codes, contacts, journals and self-tests of a hearing are gone for good; its ledger, of ids only,
-        stays."""
+        """Names, codes, contacts, journals and self-tests of a hearing are gone for good, and its attachments cannot be
+        opened any more; its ledger, of ids only, stays."""
         ...
 
     async def writable(self) -> bool:

@@ -27,7 +27,7 @@ TOKEN_BYTES: Final = 24  # 192 bits
 
 
 class Vault:
-    """Seals and opens short texts; ``place`` is the associated data."""
+    """Seals and opens short texts and pieces of files; ``place`` is the associated data."""
 
     __slots__ = ("_cipher",)
 
@@ -37,29 +37,39 @@ class Vault:
     @classmethod
     def load(cls, path: Path) -> Vault:
         """The vault of the key file ``path``, made there on first use."""
-        key = load_or_create(path, lambda: AESGCM.generate_key(256))
+        key = load_or_create(path, new_key)
         if len(key) != 32:
             raise Unavailable("vault_key", {"file": path.name})
         return cls(key)
 
     def seal(self, value: str, *place: str) -> bytes:
-        nonce = os.urandom(NONCE)
-        return VERSION + nonce + self._cipher.encrypt(nonce, value.encode(), _associated(place))
+        return self.seal_bytes(value.encode(), *place)
 
     def open(self, sealed: bytes, *place: str) -> str:
         """``Unavailable("vault_closed")`` for another key, another place or changed bytes."""
+        return self.open_bytes(sealed, *place).decode()
+
+    def seal_bytes(self, value: bytes, *place: str) -> bytes:
+        nonce = os.urandom(NONCE)
+        return VERSION + nonce + self._cipher.encrypt(nonce, value, _associated(place))
+
+    def open_bytes(self, sealed: bytes, *place: str) -> bytes:
         if sealed[:1] != VERSION or len(sealed) < 1 + NONCE:
             raise Unavailable("vault_closed")
         try:
-            plain = self._cipher.decrypt(sealed[1 : 1 + NONCE], sealed[1 + NONCE :], _associated(place))
+            return self._cipher.decrypt(sealed[1 : 1 + NONCE], sealed[1 + NONCE :], _associated(place))
         except InvalidTag as error:
             raise Unavailable("vault_closed") from error
-        return plain.decode()
 
 
 def _associated(place: tuple[str, ...]) -> bytes:
     # lengths in front: ("ab", "c") and ("a", "bc") are different places
     return b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in place)
+
+
+def new_key() -> bytes:
+    """A fresh key of a vault."""
+    return AESGCM.generate_key(256)
 
 
 def new_token() -> str:

@@ -131,6 +131,13 @@ journal_entries: Final = sa.Table(
     sa.Index("journal_entries_seat", "hearing", "seat"),
 )
 
+attachment_keys: Final = sa.Table(
+    "attachment_keys",
+    metadata,
+    sa.Column("hearing", sa.String(64), primary_key=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),  # sealed: the key of this hearing's attachments
+)
+
 schema_version: Final = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, nullable=False))
 
 
@@ -150,7 +157,11 @@ def _second(connection: sa.Connection) -> None:
         table.create(connection)
 
 
-STEPS: Final[tuple[Callable[[sa.Connection], None], ...]] = (_first, _second)
+def _third(connection: sa.Connection) -> None:
+    attachment_keys.create(connection)
+
+
+STEPS: Final[tuple[Callable[[sa.Connection], None], ...]] = (_first, _second, _third)
 
 
 def migrate(connection: sa.Connection) -> None:

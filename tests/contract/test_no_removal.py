@@ -26,6 +26,7 @@ WORDS = re.compile(r"(delete|remove|purge|erase|destroy|wipe|discard|expire)", r
 KNOWN = {
     "courtroom/control/copies.py": "the order of a marked copy once it is made",
     "courtroom/control/docket.py": "the folder of this process's own sockets",
+    "courtroom/store/attachments.py": "the draft of an upload, and a file the court has just refused to take",
     "courtroom/store/files.py": "the draft of a secret file",
     "courtroom/store/keys.py": "a signing key that never came into force",
     "recorder/archive.py": "work of the job, beside the archive, after that has its name",

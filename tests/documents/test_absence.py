@@ -12,12 +12,13 @@ import pypdfium2
 import pytest
 
 from courtroom.catalogue import LANGUAGES, Language, known
+from courtroom.control.signals import STANDS_US
 from courtroom.documents import sheet
 from courtroom.documents.absence import Absence, absence_json, absence_of, absence_pdf
 from courtroom.documents.law import rule_table
 from courtroom.documents.wording import Limits, Words
 from courtroom.hearing import commands as c
-from courtroom.hearing import drafts, preconditions, presence, procedure
+from courtroom.hearing import drafts, preconditions, presence, statements
 from courtroom.hearing.ledger import SignedHead
 from courtroom.hearing.model import Answerer, Cause, Channel, DeliveryState, Policy, Reason, Role, ServiceFact, Step
 from tests.hearing.house import CLERK, DEFENDANT, JUDGE, PLANS, House
@@ -49,7 +50,7 @@ def overfull() -> House:
         house.wait(5)
         house.lose(DEFENDANT, "page_hide", "socket_closed_clean", "dtls_close", "battery_low", "network_changed")
         house.wait(5)
-    for number in range(procedure.MAX_STATEMENTS):
+    for number in range(statements.MAX_STATEMENTS):
         said = '#pagebreak() #read("/etc/passwd") $x$ \\ *粗* _斜_ <end-one> @ref 「{name}」 %s 🙂 ' + "停电。" * 130
         file = {"attachment": "ab" * 32, "name": "证" * 120, "size": number + 1}
         house.do(c.Reply(actor=DEFENDANT, reason="power_cut", text=said[:500], **file))
@@ -149,7 +150,7 @@ def test_the_json_is_whole_and_its_digest_is_that_of_its_draft() -> None:
         == drafts.digest(drafts.draft(house.entries, DEFENDANT, rule_table()))
     )
     assert told["draft"] == drafts.plain(made.draft)
-    assert len(told["draft"]["statements"]) == procedure.MAX_STATEMENTS
+    assert len(told["draft"]["statements"]) == statements.MAX_STATEMENTS
     assert told["rulings"][0]["body"]["finding"] == "认" * 4000
     assert [row["ok"] for row in told["texts"]["en"]["preconditions"]] == [one.ok for one in made.draft.preconditions]
     assert told["head"]["signature"] == "ab" * 64
@@ -174,6 +175,10 @@ def test_the_timeline_covers_the_whole_time_without_overlap() -> None:
     assert [one["kind"] for one in drawn["marks"]] == ["prompt", "warning", "opened"]
 
 
+JOURNAL = ("client_online", "page_shown", "page_frozen", "client_socket_down", "client_media_down")
+"""Facts of a browser's journal that weigh nothing and are shown all the same."""
+
+
 def test_every_code_of_a_draft_has_its_words() -> None:
     keys = [
         *(f"absence.pre.{code}" for code in preconditions.CODES),
@@ -186,9 +191,12 @@ def test_every_code_of_a_draft_has_its_words() -> None:
         *(f"absence.reason.{one.value}" for one in Reason),
         *(f"cause.{one.value}" for one in Cause),
         *(f"role.{one.value}" for one in Role),
-        *(f"fact.{one}" for one in presence.FACTS),
+        *(f"fact.{one}" for one in (*presence.FACTS, *STANDS_US, "line_quality", "evidence_unreadable", *JOURNAL)),
         *(
-            f"absence.condition.{one.condition}" for one in rule_table().provisions if one.condition
+            f"absence.condition.{state}.{one.condition}"
+            for one in rule_table().provisions
+            for state in ("met", "unknown")
+            if one.condition
         ),
     ]  # fmt: skip
     assert [key for key in keys if not known(key)] == []

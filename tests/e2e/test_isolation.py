@@ -1,7 +1,8 @@
 """Isolation at the level of packets: a witness on a host of its own, and a sniffer on the only cable to it.
 
 Between a dismissal (plus 250 ms of grace) and the next call not one UDP datagram leaves the server's media port toward
-the witness (COURT.md 5). That the sniffer sees what there is to see is proven by the interval in court.
+the witness (COURT.md 5), and the certificate given at the dismissal says the same. That the sniffer sees what there is
+to see is proven by the interval in court.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Playwright
@@ -51,7 +53,7 @@ async def test_not_one_datagram_reaches_a_witness_outside_the_testimony(playwrig
                 await judge.act("open_hearing")
                 await judge.when("() => document.body.dataset.phase === 'open'")
                 with hosts.Sniffer(far.link) as sniffer:
-                    for _ in range(2):
+                    for turn in range(2):
                         called = time.monotonic()
                         await judge.act("call", hearing.seat(WITNESS))
                         await witness.sees({hearing.seat(one): one.colour for one in (JUDGE, WITNESS)})
@@ -65,12 +67,30 @@ async def test_not_one_datagram_reaches_a_witness_outside_the_testimony(playwrig
                         await asyncio.sleep(WATCHED_S)  # the time that is watched, not waited for something
                         leaked = sniffer.between(port, at + GRACE_S, time.monotonic())
                         assert leaked == 0, f"{leaked} datagrams reached the witness outside the testimony"
+                        told = await certificate(court, hearing.id, turn)
+                        assert (told["seat"], told["packets_outside"]) == (hearing.seat(WITNESS), 0)
+                        assert (told["complete"], told["holds"]) == (1, 1), told
+                        assert told["packets_in_testimony"] > 50, "what the sniffer saw was counted"
 
 
 async def dismissed(court: Court, hearing: str) -> int:
     return sum(
         entry["type"] == "seat_moved" and entry["body"]["why"] == "dismissed" for entry in await court.ledger(hearing)
     )
+
+
+async def certificate(court: Court, hearing: str, number: int) -> dict[str, Any]:
+    """The isolation certificate that the dismissal brought about."""
+    async with asyncio.timeout(30):
+        while True:
+            found = [
+                entry["body"]["detail"]
+                for entry in await court.ledger(hearing)
+                if entry["type"] == "capture_noted" and entry["body"]["what"] == "isolation"
+            ]
+            if len(found) > number:
+                return dict(found[number])
+            await asyncio.sleep(0.1)
 
 
 async def acknowledged(court: Court, hearing: str, before: int) -> float:

@@ -15,7 +15,7 @@ from courtroom.documents.law import FILE, rule_table
 from courtroom.errors import BadMessage, Refused
 from courtroom.hearing import commands as c
 from courtroom.hearing import drafts, ledger, rules
-from courtroom.hearing.model import Case, Policy, Role, ServiceFact
+from courtroom.hearing.model import Case, Claim, ClaimFact, Policy, Role, SeatPlan, ServiceFact, Side
 from courtroom.hearing.preconditions import CODES
 from tests.hearing.house import CASE, CLERK, DEFENDANT, JUDGE, PLAINTIFF, PLANS, SECOND, House
 
@@ -168,9 +168,95 @@ def test_a_procedure_the_table_excludes_gets_no_provision(procedure: str) -> Non
     assert (made.first_line.code, made.proposals[0].neutral) == ("complete", True)
 
 
-def test_conditions_the_software_cannot_know_come_with_the_provision() -> None:
+def offered(made: drafts.Draft) -> list[tuple[str, str]]:
+    return [(one.provision, one.condition) for one in made.proposals]
+
+
+def test_a_condition_that_nobody_has_said_anything_about_comes_as_unknown() -> None:
     made = draft(warned(gone(prepared(), PLAINTIFF), PLAINTIFF), PLAINTIFF)
-    assert [one.provision for one in made.proposals] == ["cpl-146-withdrawal", "cpl-146-counterclaim"]
+    assert offered(made) == [("cpl-146-withdrawal", ""), ("cpl-146-counterclaim", "unknown")]
+
+
+def test_what_the_clerk_says_of_a_claim_decides_what_is_offered_and_is_cited() -> None:
+    house = warned(gone(prepared(), PLAINTIFF), PLAINTIFF)
+    house.do(c.RecordService(actor=CLERK, seat=PLAINTIFF, fact="counterclaim", holds=False, note="卷宗"))
+    assert offered(draft(house, PLAINTIFF)) == [("cpl-146-withdrawal", "")]
+    house.do(c.RecordService(actor=CLERK, seat=PLAINTIFF, fact="counterclaim", holds=True, note="反诉状"))
+    met = draft(house, PLAINTIFF).proposals[1]
+    assert (met.provision, met.condition, met.refs) == ("cpl-146-counterclaim", "met", (len(house.entries),))
+    assert house.refused(c.RecordService(actor=CLERK, seat=PLAINTIFF, fact="counterclaim")) == "already_so"
+
+
+@pytest.mark.parametrize(
+    ("seat", "fact"),
+    [(DEFENDANT, "counterclaim"), (PLAINTIFF, "independent_claim"), (CLERK, "counterclaim"), (DEFENDANT, "x")],
+)
+def test_a_claim_is_said_of_a_party_that_it_can_be_about(seat: str, fact: str) -> None:
+    house = prepared()
+    assert house.refused(c.RecordService(actor=JUDGE, seat=seat, fact=fact, note="卷宗")) == "bad_fact"
+
+
+THIRD = SeatPlan("seat-third", Role.THIRD_PARTY, Side.THIRD, service=ON_FILE)
+
+
+@pytest.mark.parametrize(
+    ("holds", "expected"),
+    [
+        (True, [("cpli-236-withdrawal", "met")]),
+        (False, [("cpli-240-continues", "met")]),
+        (None, [("cpli-236-withdrawal", "unknown"), ("cpli-240-continues", "unknown")]),
+    ],
+)
+def test_a_third_partys_claim_is_said_when_the_hearing_is_convened(
+    holds: bool | None, expected: list[tuple[str, str]]
+) -> None:
+    claims = () if holds is None else (Claim(ClaimFact.INDEPENDENT_CLAIM, holds),)
+    house = House(Policy("none", "enforce"), (*PLANS, replace(THIRD, claims=claims))).in_session()
+    house.do(c.Consent(actor=THIRD.id, agreed=True))
+    made = draft(warned(gone(house, THIRD.id), THIRD.id), THIRD.id)
+    assert (made.first_line.code, offered(made)) == ("complete", expected)
+    assert all(one.refs == ((1,) if holds is not None else ()) for one in made.proposals)
+    line_of = ledger.from_line(ledger.to_line(house.entries[0]))
+    assert ledger.event_of(line_of) == ledger.event_of(house.entries[0])
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        replace(THIRD, claims=(Claim(ClaimFact.COUNTERCLAIM, True),)),
+        replace(THIRD, claims=(Claim(ClaimFact.INDEPENDENT_CLAIM, True), Claim(ClaimFact.INDEPENDENT_CLAIM, False))),
+        replace(THIRD, role=Role.WITNESS, claims=(Claim(ClaimFact.INDEPENDENT_CLAIM, True),)),
+    ],
+)
+def test_no_hearing_is_founded_on_a_claim_that_cannot_be(plan: SeatPlan) -> None:
+    with pytest.raises(Refused, match="bad_seats"):
+        House(plans=(*PLANS, plan))
+
+
+@given(
+    st.sampled_from(Role),
+    st.sampled_from(["not_appeared", "left", "out_of_picture", "none"]),
+    st.dictionaries(st.sampled_from(ClaimFact), st.booleans()),
+)
+def test_a_provision_whose_condition_is_known_to_be_false_is_never_offered(
+    role: Role, situation: str, claims: dict[ClaimFact, bool]
+) -> None:
+    at = 1_800_000_000 * SECOND
+    found = rules.applicable(TABLE, role, situation, "ordinary", at, claims)
+    for one in found:
+        if not one.provision.condition:
+            assert one.condition == ""
+            continue
+        fact, wanted = rules.CONDITIONS[one.provision.condition]
+        assert claims.get(fact, wanted) is wanted
+        assert (one.condition == "unknown") is (fact not in claims)
+    silent = {one.provision.id for one in rules.applicable(TABLE, role, situation, "ordinary", at, {})}
+    left_out = silent - {one.provision.id for one in found}
+    for id_ in left_out:  # nothing is lost but what is known to be false
+        provision = TABLE.find(id_)
+        assert provision is not None
+        fact, wanted = rules.CONDITIONS[provision.condition]
+        assert claims[fact] is not wanted
 
 
 def test_the_same_prefix_gives_the_same_digest_and_any_change_another() -> None:
@@ -211,7 +297,7 @@ def test_the_table_by_role_situation_and_day(role: Role, situation: str, day: st
     from datetime import UTC, datetime
 
     at = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * SECOND
-    assert len(rules.applicable(TABLE, role, situation, "ordinary", at)) == found
+    assert len(rules.applicable(TABLE, role, situation, "ordinary", at, {})) == found
 
 
 def test_the_day_is_the_courts_and_the_last_one_counts() -> None:
@@ -220,7 +306,7 @@ def test_the_day_is_the_courts_and_the_last_one_counts() -> None:
     old = replace(TABLE.provisions[0], valid_until="2026-01-01")
     table = replace(TABLE, provisions=(old,))
     for at, expected in ((1_767_196_800_000_000 - 1, 1), (1_767_196_800_000_000 + 86_400_000_000, 0)):
-        assert len(rules.applicable(table, Role.PLAINTIFF, "left", "ordinary", at)) == expected
+        assert len(rules.applicable(table, Role.PLAINTIFF, "left", "ordinary", at, {})) == expected
 
 
 def test_every_provision_says_may_or_states_and_names_its_article() -> None:

@@ -134,3 +134,46 @@ def test_while_the_recording_lawfully_rested_there_is_nowhere_to_jump() -> None:
     house.wait(5)
     (missed,) = party(fairness.report(house.entries, house.now), DEFENDANT)["missed"]
     assert missed["recording_us"] is None
+
+
+def test_where_the_film_shows_it_follows_from_its_parts_and_not_from_a_subtraction() -> None:
+    house = House().in_session("debate")
+    house.wait(100)
+    house.lose(DEFENDANT, "media_silent")
+    gone_at = house.now
+    house.wait(30)
+    house.arrive(DEFENDANT)
+    spoke(house, (PLAINTIFF, 20, 5))
+    report = fairness.report(house.entries)
+    started = report["recording"]["started_at"]
+    # a recess of 60 s is a plate of 3 s: what came 90 s after the beginning is shown at 33 s
+    parts: list[dict[str, int | str]] = [
+        {"kind": "live", "court_at": started, "at_us": 0, "length_us": 20 * SECOND},
+        {"kind": "plate", "court_at": started + 20 * SECOND, "at_us": 20 * SECOND, "length_us": 3 * SECOND},
+        {"kind": "live", "court_at": started + 80 * SECOND, "at_us": 23 * SECOND, "length_us": 900 * SECOND},
+    ]
+    told = fairness.in_film(report, parts, "/archive/h-test?seat=seat-judge")
+    (missed,) = party(told, DEFENDANT)["missed"]
+    film = 23 * SECOND + gone_at - started - 80 * SECOND
+    assert (missed["film_us"], missed["url"]) == (film, f"/archive/h-test?seat=seat-judge#t={film // SECOND}")
+    assert missed["speakers"][0]["film_us"] > film
+    assert party(report, DEFENDANT)["missed"][0].keys().isdisjoint({"film_us", "url"}), "the report itself is as it was"
+
+
+def test_without_a_film_or_where_the_recording_rested_there_is_no_link() -> None:
+    house = House().in_session("debate")
+    house.lose(DEFENDANT, "media_silent")
+    house.wait(30)
+    house.interrupt("not_public")
+    house.arrive(DEFENDANT)
+    house.lose(DEFENDANT, "media_silent")
+    house.wait(30)
+    house.arrive(DEFENDANT)
+    report = fairness.report(house.entries)
+    started = report["recording"]["started_at"]
+    for parts in ([], [{"kind": "live", "court_at": started, "at_us": 0, "length_us": 900 * SECOND}]):
+        rows = party(fairness.in_film(report, parts, "/archive/h"), DEFENDANT)["missed"]
+        for row in rows:
+            shown = bool(parts) and row["recording_us"] is not None
+            assert (row["film_us"] is not None, row["url"] is not None) == (shown, shown)
+        assert any(row["recording_us"] is None for row in rows)

@@ -16,6 +16,7 @@ from courtroom.hearing.access import RECORDER
 from courtroom.hearing.interruptions import CONFIRM_WITHIN_US
 from courtroom.hearing.model import Policy
 from courtroom.hearing.phases import FAULT, recording_on
+from recorder.recordinglaw import examine
 from tests.hearing.house import CASE, CLERK, JUDGE, PLAINTIFF, PLANS, WANG, House
 
 ASSESSOR = "seat-assessor"
@@ -282,6 +283,11 @@ class Interrupting(RuleBasedStateMachine):
                     assert isinstance(confirmed, e.InterruptionConfirmed)
                     assert confirmed.ground == reason
                     self._two_people(place - 1, confirmed)
+
+    def teardown(self) -> None:
+        """The verifier, which asks the law anew of the whole ledger, finds nothing against any of it."""
+        self.house.refused(c.CloseHearing(actor=JUDGE))
+        assert examine(self.house.entries).breaches == ()
 
     def _two_people(self, place: int, confirmed: e.InterruptionConfirmed) -> None:
         entries = self.house.entries

@@ -175,7 +175,7 @@ def test_duplicate_keys_other_spellings_and_floats_are_no_lines() -> None:
     swaps = {
         '"seq":1,': ('"seq":1,"seq":1,', '"seq":1.0,', '"seq":true,', '"seq": 1,', ""),
         "测": ("\\u6d4b",),
-        '"v":2}': ('"v":2,"x":1}', '"v":2} ', '"v":2}\n\n'),
+        '"v":3}': ('"v":3,"x":1}', '"v":3} ', '"v":3}\n\n'),
     }
     for forged in (" " + line, *(line.replace(old, new, 1) for old, news in swaps.items() for new in news)):
         assert forged != line

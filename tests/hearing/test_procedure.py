@@ -8,10 +8,10 @@ import pytest
 
 from courtroom.errors import BadMessage, Refused
 from courtroom.hearing import commands as c
+from courtroom.hearing import deliveries, ledger, statements
 from courtroom.hearing import events as e
-from courtroom.hearing import ledger, procedure
 from courtroom.hearing.founding import found
-from courtroom.hearing.model import Policy, Presence, Role, SeatPlan, ServiceFact, Side
+from courtroom.hearing.model import Claim, ClaimFact, Policy, Presence, Role, SeatPlan, ServiceFact, Side
 from tests.hearing.house import CASE, CLERK, DEFENDANT, JUDGE, PLAINTIFF, PLANS, SECOND, START, WANG, House
 
 
@@ -88,7 +88,7 @@ def test_deliveries_of_one_notice_are_bounded() -> None:
     for _ in range(40):
         deliver(house, notice, "failed")
         deliver(house, notice, "sent")
-    assert len(house.seat(DEFENDANT).notices[-1].deliveries) == procedure.MAX_DELIVERIES
+    assert len(house.seat(DEFENDANT).notices[-1].deliveries) == deliveries.MAX_DELIVERIES
     assert house.refused(
         c.PhoneNote(actor=CLERK, seat=DEFENDANT, notice=notice, who="self", called_at=house.now, said="已告知")
     ) in ("unknown_notice", "too_many_notices")
@@ -175,7 +175,7 @@ def test_an_absence_ends_when_the_person_is_expected_in_person() -> None:
     notice = prompted(house, note="电话")
     house.do(c.RecordService(actor=CLERK, seat=DEFENDANT, fact="offline_agreed", note="笔录"))
     assert [spell.state for spell in house.seat(DEFENDANT).timeline][-1] is Presence.OFFLINE_SEAT
-    assert procedure.notice_of(house.seat(DEFENDANT), notice).ended_at
+    assert deliveries.notice_of(house.seat(DEFENDANT), notice).ended_at
     house.do(c.RecordService(actor=CLERK, seat=DEFENDANT, fact="offline_agreed", holds=False))
     assert house.seat(DEFENDANT).timeline[-1].state is Presence.ABSENT
     assert house.refused(c.Warn(actor=JUDGE, seat=DEFENDANT)) == "prompt_required"
@@ -293,7 +293,7 @@ def test_a_reply_with_a_file_stands_in_the_ledger() -> None:
     )
     said = attended(house)["statements"][0]
     assert (said["reason"], said["text"], said["notice"]) == ("power_cut", "停电", notice)
-    assert said["attachment"] == {"sha256": "ab" * 32, "name": "证明.jpg", "size": 9}
+    assert said["attachment"] == {"sha256": "ab" * 32, "name": "证明.jpg", "size": 9, "held": 0, "kind": ""}
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_replies_that_are_none_are_refused(values: dict[str, Any], code: str) ->
 
 def test_replies_are_bounded() -> None:
     house = cut_off()
-    for _ in range(procedure.MAX_STATEMENTS):
+    for _ in range(statements.MAX_STATEMENTS):
         house.do(c.Reply(actor=DEFENDANT, reason="other"))
     assert house.refused(c.Reply(actor=DEFENDANT, reason="other")) == "too_many_replies"
 
@@ -358,7 +358,8 @@ def test_an_older_ledger_is_read_and_its_guess_of_delivery_is_not_believed() -> 
     entry = ledger.entry_for("h", 1, START, "system", created, ledger.FIRST)
     old = {key: value for key, value in entry.body.items() if key not in ("policy", "seats")}
     old["policy"] = {"checkin": "none", "checklist": "enforce"}
-    old["seats"] = [{key: value for key, value in seat.items() if key != "service"} for seat in entry.body["seats"]]
+    dropped = ("service", "claims")
+    old["seats"] = [{key: value for key, value in seat.items() if key not in dropped} for seat in entry.body["seats"]]
     first = event_of(entry, "hearing_created", 1, old)
     assert isinstance(first, e.HearingCreated)
     assert (first.policy.warn_after_s, first.seats[0].service) == (60, ())
@@ -369,6 +370,16 @@ def test_an_older_ledger_is_read_and_its_guess_of_delivery_is_not_believed() -> 
     for kind in ("hearing_created", "prompted"):
         with pytest.raises(BadMessage):
             event_of(entry, kind, 1, {"note": 1})
+
+
+def test_a_ledger_from_before_claims_knows_of_none() -> None:
+    plan = SeatPlan("s", Role.PLAINTIFF, Side.PLAINTIFF, claims=(Claim(ClaimFact.COUNTERCLAIM, True),))
+    entry = ledger.entry_for("h", 1, START, "system", found(CASE, Policy(), START, (plan,)), ledger.FIRST)
+    assert entry.v == 3
+    seats = [{key: value for key, value in seat.items() if key != "claims"} for seat in entry.body["seats"]]
+    older = event_of(entry, "hearing_created", 2, {**entry.body, "seats": seats})
+    assert isinstance(older, e.HearingCreated)
+    assert older.seats[0].claims == ()
 
 
 def event_of(entry: ledger.Entry, kind: str, version: int, body: dict[str, Any]) -> e.Event:

@@ -94,12 +94,12 @@ async def test_nobody_else_learns_anything_of_it(made: Made, http: aiohttp.Clien
     await sealed(made, tmp_path, gaps=[FAULT])
     other = await make(made.running, http)
     for headers in ({}, made.bearer("witness"), made.bearer("interpreter"), other.bearer("plaintiff")):
-        for path in ("/signatures", "/explanation", "/accesses", "/archive/speakers"):
+        for path in ("/signatures", "/explanation", "/accesses", "/archive/speakers", "/isolation"):
             async with http.get(at(made, path), headers=headers) as answer:
                 assert answer.status == 404, path
         async with http.post(at(made, "/signatures"), json={"refuse": "无"}, headers=headers) as answer:
             assert answer.status == 404
-    for path in ("/explanation", "/accesses", "/archive/speakers"):
+    for path in ("/explanation", "/accesses", "/archive/speakers", "/isolation"):
         async with http.get(at(made, path), headers=made.bearer("plaintiff")) as answer:
             assert answer.status == 404, path
 
@@ -245,3 +245,12 @@ async def test_the_list_is_searched_by_words_and_by_seal(
         async with http.get(f"{running.url}/archive{query}", headers={"Cookie": staff, **HTML}) as answer:
             assert answer.status == 200, query
             assert (made.id in await answer.text()) is found, query
+
+
+async def test_the_bench_reads_the_certificates_given_at_dismissals(made: Made, http: aiohttp.ClientSession) -> None:
+    counted: dict[str, str | int] = {"seat": made.seats["witness"]["id"], "packets_outside": 0, "holds": 1}
+    seq = await made.room.submit(c.ObserveCapture(what="isolation", detail=counted))
+    await made.room.submit(c.ObserveCapture(what="alarm", detail={"code": "disk_low", "at": 1}))
+    async with http.get(at(made, "/isolation"), headers=made.bearer("clerk")) as answer:
+        (told,) = (await answer.json())["certificates"]
+    assert told == {"seq": seq, "at": made.room.entries[seq - 1].at, **counted}

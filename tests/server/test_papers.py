@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import aiohttp
 import pypdfium2
 import pytest
 
+from courtroom.control.api import Archive
 from courtroom.documents.law import rule_table
 from courtroom.hearing import commands as c
-from courtroom.hearing import drafts
+from courtroom.hearing import drafts, service
 from courtroom.server.schemas import check_passed
 from tests.server.conftest import Made, make
-from tests.server.court import Running
+from tests.server.court import Running, body
 
 
 async def absent(made: Made) -> str:
@@ -66,6 +69,45 @@ async def test_the_fairness_report_counts_what_the_absent_missed(made: Made, htt
     row = next(one for one in told["parties"] if one["seat"] == seat)
     assert row["missed_us"] == told["open_us"]
     assert row["prompts"] == 1
+
+
+async def test_what_was_missed_leads_to_the_second_of_the_film_once_there_is_one(
+    made: Made, http: aiohttp.ClientSession
+) -> None:
+    await absent(made)
+    seat = made.seats["plaintiff"]["id"]
+    await made.room.submit(c.ObserveArrival(seat=seat, connection="x"))  # waits, while the court sits
+    await made.room.submit(c.Recess(actor=made.seats["presiding_judge"]["id"]))
+
+    async def asked(headers: dict[str, str]) -> dict[str, Any]:
+        async with http.get(urls(made, seat)[2], headers=headers) as answer:
+            row = next(one for one in (await answer.json())["parties"] if one["seat"] == seat)
+        last: dict[str, Any] = row["missed"][-1]
+        return last
+
+    before = await asked(made.bearer("clerk"))
+    assert (before["film_us"], before["url"]) == (None, None)
+    started = next(one.at for one in made.room.entries if one.type == "recording_started")
+    parts = [{"kind": "live", "court_at": started, "first_frame": 250, "frames": 90_000}]
+    made.room.archive = Archive("sealed", 100, None, None, {"programme": {"fps": 25, "parts": parts}})
+    clerk = made.seats["clerk"]["id"]
+    assert (await asked(made.bearer("clerk")))["url"] == f"/archive/{made.id}?seat={clerk}#t=10"
+    assert (await asked(made.running.staff))["url"] == f"/archive/{made.id}#t=10"
+
+
+async def test_a_hearing_is_ordered_with_what_is_known_of_claims(running: Running, http: aiohttp.ClientSession) -> None:
+    judge = {"role": "presiding_judge", "name": "周示范"}
+    third = {"role": "third_party", "name": "丁样例", "claims": {"independent_claim": False}}
+    plaintiff = {"role": "plaintiff", "name": "王样例", "claims": {"counterclaim": True, "withdrawal_refused": None}}
+    made = await make(running, http, seats=[judge, third, plaintiff])
+    known = {
+        role: service.claims(made.room.hearing.seats[made.seats[role]["id"]]) for role in ("third_party", "plaintiff")
+    }
+    assert known == {"third_party": {"independent_claim": False}, "plaintiff": {"counterclaim": True}}
+    for claims in ({"counterclaim": True}, {"independent_claim": 1}, {"x": True}, []):
+        wrong = body(seats=[judge, {**third, "claims": claims}])
+        async with http.post(f"{running.url}/api/v1/hearings", json=wrong, headers=running.staff) as answer:
+            assert (answer.status, (await answer.json())["code"]) == (400, "bad_body")
 
 
 @pytest.mark.parametrize("role", ["plaintiff", "defendant", "witness", "interpreter"])
@@ -128,7 +170,5 @@ async def test_a_hearing_is_ordered_with_its_interval_and_what_is_on_file(
     assert made.room.hearing.policy.warn_after_s == 5
     assert made.room.hearing.seats[made.seats["defendant"]["id"]].offline
     for wrong in ({"seats": [{**seats[0], "service": ["on_the_moon"]}]}, {"policy": {**policy, "warn_after_s": -1}}):
-        from tests.server.court import body
-
         async with http.post(f"{running.url}/api/v1/hearings", json=body(**wrong), headers=running.staff) as answer:
             assert answer.status == 400

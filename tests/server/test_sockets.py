@@ -266,7 +266,8 @@ async def test_closing_the_page_is_a_clean_close(made: Made, http: aiohttp.Clien
     ws = await raw_socket(made, http, "plaintiff")
     await ws.close(code=1001)
     await eventually(lambda: bool(made.room.lost))
-    assert made.room.lost[0][1][0]["fact"] == "socket_closed_clean"
+    row = made.room.lost[0][1][0]
+    assert (row["fact"], row["close_code"]) == ("socket_closed_clean", 1001)
 
 
 async def test_a_torn_connection_is_a_drop(made: Made, http: aiohttp.ClientSession) -> None:

@@ -240,6 +240,14 @@ class RegistryContract:
         assert await registry.journal("h-1", "s-2") == []
         assert await registry.journal_tips("h-2", "s-1") == []
 
+    async def test_attachments_of_a_hearing_have_one_key_until_they_are_erased(self, registry: Registry) -> None:
+        key, other = await registry.attachment_key("h-1"), await registry.attachment_key("h-2")
+        assert (len(key), len({key, other})) == (32, 2)
+        assert await registry.attachment_key("h-1") == key
+        await registry.erase("h-1")
+        assert await registry.attachment_key("h-1") != key
+        assert await registry.attachment_key("h-2") == other
+
     async def test_erasing_takes_the_person_and_leaves_the_seat(self, registry: Registry) -> None:
         await registry.add_seats([seat(1), seat(2, hearing="h-2")])
         await registry.add_contacts("h-1", {"s-1": Contact("a@example.com")})

@@ -116,6 +116,31 @@ def _explanation(opened: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _keeping(opened: int, *, held: bool) -> dict[str, Any]:
+    def hold(seq: int, by: dict[str, Any], reason: str, state: str, **more: Any) -> dict[str, Any]:
+        nobody = {"seat": "", "role": "", "side": "", "name": ""}
+        return {
+            "id": f"hold-{seq}", "by": by, "reason": reason, "since": opened + (150 + seq) * M, "until": 0, "seq": seq,
+            "state": state, "lifted_at": 0, "lifted_by": nobody, "lifted_why": "", **more,
+        }  # fmt: skip
+
+    staff = {"seat": "staff", "role": "", "side": "", "name": ""}
+    listed = [
+        hold(212, _person(SEATS[3]), "再审审查期间保全", "in_force", until=opened + 500_000 * M),
+        hold(205, staff, "当事人申请复核录制情况", "lifted", lifted_at=opened + 400 * M, lifted_by=_person(SEATS[0]),
+             lifted_why="复核完毕"),
+    ]  # fmt: skip
+    return {
+        "retention": {
+            "period": "long" if held else "permanent", "years": 60 if held else 0,
+            "until": opened + 60 * 525_949 * M if held else 0, "seq": 201 if held else 0,
+            "source": "《关于人民法院诉讼档案保管期限的规定》第三条",
+        },
+        "periods": ["permanent", "long", "short"], "holds": listed if held else [], "in_force": int(held),
+        "may_lift": True,
+    }  # fmt: skip
+
+
 def sitting(base: dict[str, Any], case: dict[str, Any], opened: int, kind: str = "sealed") -> dict[str, Any]:
     """Context of ``archive_hearing.html``; ``kind``: sealed | defect | composing."""
     sealed = kind != "composing"
@@ -136,6 +161,8 @@ def sitting(base: dict[str, Any], case: dict[str, Any], opened: int, kind: str =
         "signatures": _signatures(opened) if sealed else [], "may_note": sealed,
         "recipients": [_person(seat) for seat in SEATS if seat[1] in SIGNING],
         "explanation": _explanation(opened) if kind == "defect" else None,
+        "keeping": _keeping(opened, held=kind != "composing"),
+        "second_copy": {"place": "灾备中心", "at": opened + 152 * M} if kind == "sealed" else None,
         "accesses": [
             {"seq": 190, "at": opened + 200 * M, "what": "copy_issued", "reader": "s-c1", "role": "counsel",
              "side": "plaintiff", "name": "周衡"},
@@ -152,7 +179,9 @@ def sitting(base: dict[str, Any], case: dict[str, Any], opened: int, kind: str =
             "gaps": listed, "presence": _presence(opened),
             "video_url": "/fixture/programme.mp4" if sealed else "", "verify_url": "/fixture/verify",
             "status_url": "/fixture/archive", "speakers_url": f"{api}/speakers" if sealed else "",
-            "copies_url": f"{api}/copies" if sealed else "", "signatures_url": f"{api}/signatures",
+            "copies_url": f"{api}/copies" if sealed else "", "fairness_url": f"{api}/fairness" if sealed else "",
+            "signatures_url": f"{api}/signatures",
+            "holds_url": f"{api}/archive/holds", "retention_url": f"{api}/archive/retention",
             "explanation_url": f"{api}/explanation",
         },
     }  # fmt: skip
@@ -165,11 +194,11 @@ def listing(base: dict[str, Any], case: dict[str, Any], opened: int) -> dict[str
         return {
             "id": f"h-{number}", "case": {**case, "number": f"（2026）示范0101民初{number}号"}, "opened_at": opened,
             "closed_at": opened + 143 * M, "gaps": 2, "duration_us": 143 * M, "state": state, "seal": seal,
-            "progress": 0, "signed": 0, "answered": 0, "asked": 4, **more,
+            "progress": 0, "held": 0, "signed": 0, "answered": 0, "asked": 4, **more,
         }  # fmt: skip
 
     rows = [
-        row(123, "sealed", "intact", signed=3), row(131, "sealed", "unexplained", gaps=3),
+        row(123, "sealed", "intact", signed=3, held=1), row(131, "sealed", "unexplained", gaps=3),
         row(118, "sealed", "explained", signed=4, gaps=1), row(9, "composing", "pending", progress=42, gaps=0),
         row(27, "failed", "failed", gaps=0),
     ]  # fmt: skip
@@ -204,8 +233,28 @@ def add_to(app: web.Application, opened: int, copies: list[dict[str, Any]]) -> N
     async def made(_: web.Request) -> web.Response:
         return web.json_response(copies)
 
+    async def fair(_: web.Request) -> web.Response:
+        return web.json_response(missed(opened))
+
     app.router.add_get("/fixture/h-123/speakers", spoke)
+    app.router.add_get("/fixture/h-123/fairness", fair)
     app.router.add_get("/fixture/h-123/copies", made)
+
+
+def missed(opened: int) -> dict[str, Any]:
+    """The third party missed 21 minutes; the defendant spoke in the second of them."""
+    span = {
+        "from": opened + 30 * M, "to": opened + 51 * M, "us": 21 * M, "seq": 88, "cause": "network_lost", "ours": False,
+        "recording_us": 30 * M, "film_us": 30 * M, "url": "/archive/h-123#t=1800",
+        "speakers": [{"seat": "s-df", "us": 95_000_000, "from": opened + 31 * M, "film_us": 31 * M}],
+    }  # fmt: skip
+    rest = {**span, "from": opened + 73 * M, "to": opened + 74 * M, "seq": 91, "recording_us": None, "film_us": None,
+            "url": None, "speakers": []}  # fmt: skip
+    rows = [
+        {"seat": "s-tp", "missed_us": 22 * M, "spoke_us": 212_000_000, "missed": [span, rest]},
+        {"seat": "s-pl", "missed_us": 0, "spoke_us": 900_000_000, "missed": []},
+    ]
+    return {"parties": rows}
 
 
 def copies(opened: int) -> list[dict[str, Any]]:

@@ -170,9 +170,13 @@ def make_app(court: Court) -> web.Application:
         court.posts.append((request.path, json.loads(raw) if raw.startswith("{") else raw))
         if request.path.endswith("/verify"):
             checks = [
-                {"name": "ledger", "ok": True, "file": "", "second": None, "text": "12408 entries, one chain"},
-                {"name": "segments", "ok": False, "file": "take-1/0003.cap", "second": 741, "text": "hash differs"},
-            ]
+                {"name": "ledger", "ok": True, "level": "ok", "file": "", "second": None, "text": "庭审日志12408条",
+                 "text_en": "12408 entries, one chain"},
+                {"name": "timestamp_none", "ok": True, "level": "note", "file": "", "second": None,
+                 "text": "没有时间戳", "text_en": "There is no time-stamp"},
+                {"name": "segment_crc", "ok": False, "level": "fail", "file": "capture/seg-00003.cap",
+                 "second": NOW // 1_000_000 - 39 * 60 + 741, "text": "记录损坏", "text_en": "A record is damaged"},
+            ]  # fmt: skip
             return web.json_response({"ok": False, "checks": checks})
         if request.path == "/api/v1/hearings":
             seat = {"id": "s-1", "role": "plaintiff", "name": "林晓芸", "token": "x", "code": "493021"}
@@ -191,6 +195,8 @@ def make_app(court: Court) -> web.Application:
     app.router.add_get("/{kind:lang|large}/{value}", preference)
     app.router.add_get("/api/v1/hearings/{hearing}/seats/{seat}/absence", _absence)
     app.router.add_get("/api/v1/hearings/{hearing}/fairness", _fairness)
+    app.router.add_get("/api/v1/hearings/{hearing}/seats/{seat}/attachments", _held)
+    app.router.add_put("/api/v1/hearings/{hearing}/attachments/{sha256}", _take(court))
     app.router.add_post("/{path:.*}", keep)
     app.router.add_put("/{path:.*}", keep)
     return app
@@ -220,10 +226,28 @@ async def _absence(_: web.Request) -> web.Response:
     return web.json_response(told)
 
 
+async def _held(_: web.Request) -> web.Response:
+    one = {"sha256": "ab" * 32, "size": 182334, "kind": "jpeg", "at": NOW, "seq": 18, "state": "intact"}
+    return web.json_response({"attachments": [one]})
+
+
+def _take(court: Court) -> Any:
+    async def take(request: web.Request) -> web.Response:
+        content = await request.read()
+        court.posts.append((request.path, content))
+        if code := court.refuse.get("attachment"):
+            return web.json_response({"code": code, "detail": text(f"error.{code}")}, status=415)
+        told = {"sha256": request.match_info["sha256"], "size": len(content), "kind": "text", "at": NOW, "seq": 43}
+        return web.json_response(told, status=201)
+
+    return take
+
+
 async def _fairness(_: web.Request) -> web.Response:
     span = {
         "from": NOW - 900_000_000, "to": NOW - 840_000_000, "seq": 9, "cause": "network_lost", "ours": False,
-        "recording_us": 1_400_000_000, "speakers": [{"seat": "s-pl"}],
+        "recording_us": 1_400_000_000, "film_us": 1_340_000_000, "url": "/archive/h-demo?seat=s-pj#t=1340",
+        "speakers": [{"seat": "s-pl"}],
     }  # fmt: skip
     row = {"seat": "s-tp", "missed_us": 60_000_000, "spoke_us": 212_000_000, "missed": [span]}
     return web.json_response({"parties": [row]})

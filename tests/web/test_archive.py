@@ -165,6 +165,35 @@ async def test_the_position_is_moved_by_keyboard(court_house: House) -> None:
         assert (await page.get_attribute("#seek", "aria-valuetext")) == "09:03:33"
 
 
+async def test_an_address_with_a_second_opens_the_film_there(court_house: House) -> None:
+    now = "document.getElementById('programme').currentTime"
+    async with court_house.open("archive-hearing#t=0:30:05,0:31") as screen:
+        page = screen.page
+        await until(page, f"Math.abs({now} - 1805) < 1")
+        assert (await page.get_attribute("#seek", "aria-valuetext")) == "09:33:23"
+        for hash_, second in (("#t=90.5", 90.5), ("#t=npt:2:00", 120), ("#t=9999999", 8580)):
+            await page.evaluate("hash => { location.hash = hash; }", hash_)
+            await until(page, f"Math.abs({now} - {second}) < 2")
+        for nothing in ("#t=-4", "#t=1:2:3:4", "#t=abc", "#tt=4", "#t=", "#t=1e3"):
+            await page.evaluate("hash => { location.hash = hash; }", nothing)
+        assert abs(await page.evaluate(now) - 8580) < 2
+        assert screen.complaints == []
+
+
+async def test_what_a_party_missed_leads_into_the_film(court_house: House) -> None:
+    async with court_house.open("archive-hearing") as screen:
+        page = screen.page
+        await page.wait_for_function("document.getElementById('programme').readyState > 0")
+        await page.click("[data-tab=fairness]")
+        await page.click("[data-fair=s-tp] [data-missed='88'] > a")
+        await until(page, "Math.abs(document.getElementById('programme').currentTime - 1800) < 1")
+        assert page.url.endswith("#t=1800")
+        await page.click("[data-fair=s-tp] .meanwhile a")
+        await until(page, "Math.abs(document.getElementById('programme').currentTime - 1860) < 1")
+        assert "何建国" in await page.inner_text("[data-fair=s-tp] .meanwhile")
+        assert await page.locator("[data-fair=s-tp] [data-missed='91'] a").count() == 0, "the recording rested"
+
+
 async def test_tabs_are_moved_by_keyboard_and_copies_show_their_progress(court_house: House) -> None:
     async with court_house.open("archive-hearing") as screen:
         page = screen.page
@@ -195,6 +224,41 @@ async def test_the_clerk_notes_why_somebody_has_not_signed(court_house: House) -
         await screen.page.click("dialog [data-action=confirm]")
         body = await posted(court_house, "/signatures")
         assert body == {"seat": "s-c2", "outcome": "absent", "refuse": "三次电话均无人接听"}
+
+
+async def test_a_hold_is_ordered_and_lifted_with_a_reason_and_its_consequence_named(court_house: House) -> None:
+    async with court_house.open("archive-hearing") as screen:
+        page = screen.page
+        await page.wait_for_selector("#seek")
+        assert "再审审查期间保全" in await page.inner_text("[data-state=in_force]")
+        assert await page.locator("[data-state=lifted] [data-action=lift]").count() == 0
+        await page.click("[data-action=hold]")
+        assert "不能修改" in await page.inner_text("#dialog-hold")
+        await page.click("#dialog-hold [data-action=back]")
+        assert court_house.court.posts == [], "going back orders nothing"
+        await page.click("[data-action=hold]")
+        await page.fill("#hold-why", "上级法院调卷")
+        await page.fill("#hold-day", "2027-01-31")
+        await page.click("#dialog-hold [data-action=confirm]")
+        body = await posted(court_house, "/archive/holds")
+        assert body == {"reason": "上级法院调卷", "until": 1_801_411_200_000_000}, "to the end of that day in Beijing"
+        court_house.court.posts.clear()
+        await page.wait_for_selector("#seek")
+        await page.click("[data-action=lift]")
+        assert "再审审查期间保全" in await page.inner_text("#dialog-lift")
+        await page.fill("#dialog-lift #reason", "审查终结")
+        await page.click("#dialog-lift [data-action=confirm]")
+        assert await posted(court_house, "/archive/holds") == {"reason": "审查终结", "lift": "hold-212"}
+
+
+async def test_the_period_is_set_from_three(court_house: House) -> None:
+    async with court_house.open("archive-hearing") as screen:
+        await screen.page.wait_for_selector("#seek")
+        await screen.page.click("[data-action=classify]")
+        assert await screen.page.locator("#dialog-period input:checked").get_attribute("value") == "long"
+        await screen.page.check("#dialog-period input[value=short]")
+        await screen.page.click("#dialog-period [data-action=confirm]")
+        assert await posted(court_house, "/archive/retention") == {"period": "short"}
 
 
 async def test_the_presiding_judge_signs_the_explanation(court_house: House) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from courtroom.server.schemas import HearingBody, decode, plan_of
 from tests.web.fixture import NOW, load
 from tests.web.harness import House, house, until
 
@@ -40,6 +42,11 @@ async def sent(where: House, kind: str) -> dict[str, Any]:
                 if message["type"] == kind:
                     return message
             await asyncio.sleep(0.02)
+
+
+def uploads(where: House) -> list[tuple[str, bytes]]:
+    """Digest and content of every file that a page handed in."""
+    return [(path.rsplit("/", 1)[1], content) for path, content in where.court.posts if "/attachments/" in path]
 
 
 def with_fields(name: str, **fields: Any) -> dict[str, Any]:
@@ -145,6 +152,72 @@ async def test_phone_call_and_service_are_put_on_record(court_house: House) -> N
         assert await sent(court_house, "record_service") == {"type": "record_service", "seat": "s-tp", **fact}
 
 
+async def test_what_is_wrong_with_a_proof_is_said_where_it_was_chosen(court_house: House, tmp_path: Path) -> None:
+    court_house.court.refuse["attachment"] = "attachment_kind"
+    async with court_house.open("party") as screen:
+        page = screen.page
+        await screen.hall("room")
+        await court_house.court.push(with_fields("party", may={**load("party")["may"], "reply": True}))
+        await page.click(".bar [data-action=requests]")
+        await page.click("[data-action=statement]")
+        await page.fill("#statement-text", "小区停电")
+        large = tmp_path / "录像.mp4"
+        large.write_bytes(bytes(10 * 1024 * 1024 + 1))
+        await page.set_input_files("#statement-file", large)
+        await page.click("dialog [data-action=send]")
+        await page.wait_for_selector("#statement-wrong:not([hidden])")
+        assert "10 MB" in await page.inner_text("#statement-wrong")
+        assert uploads(court_house) == [], "what is too large is not sent at all"
+        proof = tmp_path / "通知.docx"
+        proof.write_bytes(b"PK")
+        await page.set_input_files("#statement-file", proof)
+        await page.click("dialog [data-action=send]")
+        await until(page, "document.querySelector('#statement-wrong').textContent.includes('PDF')")
+        assert await page.input_value("#statement-text") == "小区停电"
+        court_house.court.refuse = {"reply": "too_many_replies"}
+        await page.click("dialog [data-action=send]")
+        await until(page, "document.querySelector('#statement-wrong').textContent.includes('不能准许')")
+        before = len(uploads(court_house))
+        court_house.court.refuse = {}
+        await page.click("dialog [data-action=send]")
+        await page.wait_for_selector("dialog", state="detached")
+        assert len(uploads(court_house)) == before, "what the court has is not sent again"
+
+
+async def test_after_the_end_a_person_can_still_say_why_it_was_away(court_house: House) -> None:
+    async with court_house.open("closed") as screen:
+        page = screen.page
+        await screen.hall("ended")
+        assert await page.locator("[data-action=statement]").count() == 0
+        await court_house.court.push(with_fields("closed", may={**load("closed")["may"], "reply": True}))
+        await page.click("[data-action=statement]")
+        await page.fill("#statement-text", "停电到闭庭")
+        await page.click("dialog [data-action=send]")
+        said = await sent(court_house, "reply")
+        assert (said["text"], "attachment" in said) == ("停电到闭庭", False)
+        assert screen.complaints == []
+
+
+async def test_the_file_of_a_seat_leads_to_the_proof_and_asks_what_the_law_hangs_on(court_house: House) -> None:
+    async with court_house.open("judge") as screen:
+        page = screen.page
+        await screen.hall("room")
+        await page.click("[data-action=facts][data-seat=s-tp]")
+        await page.wait_for_selector("dialog [data-proof][data-state=intact] a")
+        link = await page.get_attribute("dialog [data-action=proof]", "href")
+        assert link is not None
+        assert link.endswith(f"/seats/s-tp/attachments/{'ab' * 32}?seat=s-pj")
+        assert "校验一致" in await page.inner_text("dialog [data-proof]")
+        assert (await page.get_attribute("dialog [data-action=film]", "href") or "").endswith("#t=1340")
+        assert await page.get_attribute("dialog [data-fact=independent_claim]", "data-holds") == "unknown"
+        await page.click("dialog [data-action=record-independent_claim-no]")
+        assert "否" in await page.inner_text("dialog h2")
+        await page.fill("#reason", "卷宗第12页")
+        await page.click("dialog [data-action=confirm]")
+        fact = {"fact": "independent_claim", "holds": False, "note": "卷宗第12页"}
+        assert await sent(court_house, "record_service") == {"type": "record_service", "seat": "s-tp", **fact}
+
+
 async def test_person_states_why_it_was_away_and_asks_for_leave(court_house: House, tmp_path: Path) -> None:
     async with court_house.open("party") as screen:
         await screen.hall("room")
@@ -161,6 +234,8 @@ async def test_person_states_why_it_was_away_and_asks_for_leave(court_house: Hou
         said = await sent(court_house, "reply")
         assert (said["reason"], said["text"], said["name"], said["size"]) == ("power_cut", "小区停电", proof.name, 22)
         assert said["attachment"] == hashlib.sha256(proof.read_bytes()).hexdigest()
+        assert uploads(court_house) == [(said["attachment"], proof.read_bytes())]
+        await screen.page.wait_for_selector("dialog", state="detached")
         await screen.page.click(".bar [data-action=leave]")
         await screen.page.click("dialog [data-action=ask_leave]")
         await screen.page.select_option("#leave-minutes", "15")
@@ -477,11 +552,17 @@ async def test_page_hide_is_told_by_beacon(court_house: House) -> None:
 
 
 async def test_verifier_shows_each_check(court_house: House) -> None:
-    async with court_house.open("archive-hearing") as screen:
+    async with court_house.open("archive-hearing", lang="en") as screen:
         await screen.page.wait_for_selector(".jumps button")
         await screen.page.click("[data-action=verify]")
-        await screen.page.wait_for_selector("[data-check=segments][data-ok=false]")
-        assert "741" in await screen.page.inner_text("[data-check=segments]")
+        await screen.page.wait_for_selector("[data-check=segment_crc][data-ok=false]")
+        told = await screen.page.inner_text("[data-check=segment_crc]")
+        assert "A record is damaged" in told, "in the reader's language"
+        assert "seg-00003.cap" in told
+        assert await screen.page.locator("li.note[data-check=timestamp_none]").count() == 1, "a note is no pass"
+        await screen.page.click("[data-check=segment_crc] [data-jump]")
+        now = "document.querySelector('video').currentTime"
+        await until(screen.page, f"Math.abs({now} - 741) < 2")
         assert await screen.page.get_attribute(".verdict-box", "data-ok") == "false"
 
 
@@ -503,9 +584,22 @@ async def test_creating_a_hearing_shows_links_and_codes_once(court_house: House)
         await screen.page.fill("#f-time", "2026-11-25T09:00")
         for field in await screen.page.query_selector_all("#seat-lines [name=name]"):
             await field.fill("示例甲")
+        plaintiff, defendant = (screen.page.locator(".seat-line").nth(n) for n in (2, 3))
+        await plaintiff.locator("summary").click()
+        await plaintiff.locator("[name=counterclaim]").select_option("no")
+        await plaintiff.locator("[name=email]").fill("lin@example.com")
+        assert not await plaintiff.locator("[name=independent_claim]").is_visible()
+        await defendant.locator("[name=role]").select_option("third_party")
+        await defendant.locator("summary").click()
+        await defendant.locator("[name=independent_claim]").select_option("yes")
         await screen.page.click("#create-form [type=submit]")
         await screen.page.wait_for_selector("#created code")
         assert "493021" in await screen.page.inner_text("#created")
         _, body = next(p for p in court_house.court.posts if p[0] == "/api/v1/hearings")
         assert body["scheduled_at"] == 1795568400000000
         assert [s["role"] for s in body["seats"]][:2] == ["presiding_judge", "clerk"]
+        claims = [s["claims"] for s in body["seats"]]
+        assert claims == [{}, {}, {"counterclaim": False}, {"independent_claim": True}, {}]
+        assert body["seats"][2]["email"] == "lin@example.com"
+        ordered = decode(json.dumps(body).encode(), HearingBody)
+        plan_of(ordered, allow_unchecked=False, now=NOW)

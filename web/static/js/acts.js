@@ -92,7 +92,7 @@ async function excuse(view, seat, send) {
   if (value) await send('excuse', { seat, until: now() + Number(value) * 6e7 });
 }
 
-/** @type {{seat: string, absence: import('./types.js').Absence|null|undefined, fairness: import('./types.js').Fairness|null|undefined, url: string}|null} */
+/** @type {(import('./seatfile.js').Read & {seat: string})|null} */
 let opened = null;
 
 /** Bring the open file of a seat, if there is one, to the newest view. @param {State} state */
@@ -116,8 +116,11 @@ async function read(url, seat) {
 export async function facts(state, seat, send) {
   const view = /** @type {View} */ (state.view);
   const base = `/api/v1/hearings/${encodeURIComponent(view.hearing)}`;
-  const mine = { seat, absence: undefined, fairness: undefined, url: `${base}/seats/${encodeURIComponent(seat)}/absence` };
+  const file = `${base}/seats/${encodeURIComponent(seat)}`;
+  /** @type {import('./seatfile.js').Read & {seat: string}} */
+  const mine = { seat, absence: undefined, fairness: undefined, files: undefined, url: `${file}/absence`, files_url: `${file}/attachments`, query: `?seat=${encodeURIComponent(view.seat.id)}` };
   opened = mine;
+  void read(mine.files_url, view.seat.id).then((told) => { mine.files = told?.attachments ?? null; refreshFile(state); });
   void read(mine.url, view.seat.id).then((told) => { mine.absence = told; refreshFile(state); });
   void read(`${base}/fairness`, view.seat.id).then((told) => { mine.fairness = told; refreshFile(state); });
   const { value } = await show({
@@ -125,11 +128,11 @@ export async function facts(state, seat, send) {
     body: [h('div', { id: 'seat-file' }, seatFile(state, seat, mine)), h('p', { class: 'article' }, article(view, 'warn', true))],
   });
   opened = null;
-  const [command, which] = value.split(':');
+  const [command, which, is] = value.split(':');
   switch (command) {
     case '': return;
     case 'phone': return phoneNote(view, seat, Number(which), send);
-    case 'record': return recordService(view, seat, which ?? '', send);
+    case 'record': return recordService(view, seat, which ?? '', is !== 'no', send);
     case 'rule': return rule(state, seat, send, mine.absence ?? null);
     default: await carryOut(state, /** @type {DOMStringMap} */ (/** @type {unknown} */ ({ command, seat })), send);
   }
@@ -151,10 +154,11 @@ async function phoneNote(view, seat, notice, send) {
   if (value === 'note') await send('phone_note', { seat, notice, who: written(box, 'phone-who'), called_at: now() - Number(written(box, 'phone-ago')) * 6e7, said: written(box, 'phone-said') });
 }
 
-/** @param {View} view @param {string} seat @param {string} fact @param {Send} send */
-async function recordService(view, seat, fact, send) {
-  const note = await confirm({ id: 'record', title: t(`file.on_file.${fact}`), text: who(view, seat), confirm: t('file.record'), reason: 'must', label: t('file.record_note') });
-  if (note !== null) await send('record_service', { seat, fact, holds: true, note });
+/** @param {View} view @param {string} seat @param {string} fact @param {boolean} holds @param {Send} send */
+async function recordService(view, seat, fact, holds, send) {
+  const title = holds ? t(`file.on_file.${fact}`) : t('file.claim.not', { fact: t(`file.on_file.${fact}`) });
+  const note = await confirm({ id: 'record', title, text: who(view, seat), confirm: t('file.record'), reason: 'must', label: t('file.record_note') });
+  if (note !== null) await send('record_service', { seat, fact, holds, note });
 }
 
 /**

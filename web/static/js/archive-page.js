@@ -15,8 +15,8 @@ import { readPage } from './types.js';
 /**
  * @typedef {{lang: 'zh'|'en', hearing: string, seat?: string, state: string, opened_at: number, from_at?: number, to_at?: number,
  *   duration_us: number, digest?: string, parts?: Part[], phases?: Phase[], gaps?: Gap[], presence?: Strip[], video_url?: string,
- *   verify_url?: string, status_url?: string, speakers_url?: string, copies_url?: string, signatures_url?: string,
- *   explanation_url?: string}} ArchivePage
+ *   verify_url?: string, status_url?: string, speakers_url?: string, copies_url?: string, fairness_url?: string, signatures_url?: string,
+ *   explanation_url?: string, holds_url?: string, retention_url?: string}} ArchivePage
  */
 
 export const page = /** @type {ArchivePage} */ (/** @type {unknown} */ (readPage()));
@@ -41,6 +41,16 @@ export function toCourt(seconds) {
   let found = null;
   for (const part of parts) if (part.at_us <= seconds * 1e6) found = part;
   return found ? found.court_at + Math.round(seconds * 1e6) - found.at_us : FROM + Math.round(seconds * 1e6);
+}
+
+/**
+ * The second of the film that a fragment asks for: `#t=90`, `#t=npt:90.5`, `#t=1:30`, `#t=0:01:30,2:00` (W3C Media Fragments 4.2.1;
+ * its end is left alone). `null` for everything else.
+ * @param {string} hash @returns {number|null}
+ */
+export function fragment(hash) {
+  const found = /(?:^#|&)t=(?:npt:)?(?:(?:(\d{1,4}):)?([0-5]?\d):)?(\d{1,7}(?:\.\d{0,6})?)(?:,[\d:.]*)?(?:&|$)/.exec(hash);
+  return found ? Number(found[1] ?? 0) * 3600 + Number(found[2] ?? 0) * 60 + Number(found[3]) : null;
 }
 
 /** A moment of the court as a place on the line. @param {number} at µs */

@@ -2,12 +2,14 @@
  * Player of one sitting: the film, its line, the verifier's checks one by one; signatures, copies and reads beside it.
  *
  * Rules: the time shown is the court's clock; a gap is shown as what it was, never skipped silently; a click on the line
- * jumps to that moment, a click on something that has a beginning jumps there.
+ * jumps to that moment, a click on something that has a beginning jumps there; `#t=` in the address opens the film there.
  */
 
 import { explain, note } from './archive-acts.js';
 import { copies } from './archive-copies.js';
-import { FROM, TO, ask, page, toCourt, toFilm } from './archive-page.js';
+import { classify, hold, lift } from './archive-holds.js';
+import { fairness } from './archive-fairness.js';
+import { FROM, TO, ask, fragment, page, toCourt, toFilm } from './archive-page.js';
 import { clicked, learnSpeech, point, timeline } from './archive-timeline.js';
 import { clockTime, duration } from './clock.js';
 import { startPage } from './common.js';
@@ -15,7 +17,7 @@ import { fill, h } from './dom.js';
 import { icon } from './icons.js';
 import { first, known, t } from './texts.js';
 
-/** @typedef {{name: string, ok: boolean, file?: string, second?: number|null, text: string}} Check */
+/** @typedef {{name: string, ok: boolean, level?: string, file?: string, second?: number|null, text: string, text_en?: string}} Check */
 
 const SPEEDS = [1, 1.5, 2, 0.5];
 /** @type {HTMLVideoElement|null} */
@@ -46,15 +48,29 @@ function jump(seconds) {
   if (video) { video.currentTime = Math.min(Math.max(0, seconds), length()); moved(); }
 }
 
+/** Where the address asks to be. */
+function followFragment() {
+  const wanted = fragment(location.hash);
+  if (wanted === null || !video) return;
+  jump(wanted);
+  video.scrollIntoView({ block: 'nearest' });
+}
+
 function playing() {
   const holder = document.getElementById('play-icon');
   if (holder && video) fill(holder, icon(video.paused ? 'play' : 'pause'));
   document.querySelector('[data-action="play"]')?.setAttribute('aria-label', t(video?.paused ? 'page.archive.play' : 'page.archive.pause'));
 }
 
-/** @param {Check} check */
-const checkLine = (check) => h('li', { class: check.ok ? '' : 'bad', 'data-check': check.name, 'data-ok': String(check.ok) }, icon(check.ok ? 'check' : 'cross'),
-  h('b', null, first([`page.verify.${check.name}`]) || check.name), h('span', null, check.text, check.file && !check.ok ? ` · ${check.file}` : '', check.second !== null && check.second !== undefined && !check.ok ? ` · ${t('page.archive.second', { n: check.second })}` : ''));
+/** A finding in the reader's language; what is no fault and yet must be known (a note) does not look like a pass. @param {Check} check */
+function checkLine(check) {
+  const style = !check.ok ? 'bad' : check.level === 'note' ? 'note' : '';
+  const at = (check.second ?? -1) * 1e6;
+  return h('li', { class: style, 'data-check': check.name, 'data-ok': String(check.ok) }, icon({ bad: 'cross', note: 'info', '': 'check' }[style] ?? 'check'),
+    h('b', null, first([`page.verify.${check.name}`]) || check.name),
+    h('span', null, page.lang === 'en' ? check.text_en ?? check.text : check.text, check.file && !check.ok ? ` · ${check.file}` : '',
+      video && style && at + 1e6 > FROM && at < TO && [' ', h('button', { class: 'btn small', type: 'button', 'data-jump': toFilm(Math.max(FROM, at)) }, clockTime(at, true))]));
+}
 
 async function verify() {
   const box = document.getElementById('verify-result');
@@ -119,6 +135,9 @@ const ACTIONS = {
   verify: () => void verify(),
   note: (element) => void note(element.dataset),
   explain: () => void explain(),
+  hold: () => void hold(),
+  lift: (element) => void lift(element.dataset),
+  classify: (element) => void classify(element.dataset),
 };
 
 /** @param {MouseEvent} event */
@@ -152,6 +171,9 @@ async function start() {
   seekBar();
   timeline();
   video?.addEventListener('loadedmetadata', moved);
+  addEventListener('hashchange', followFragment);
+  if (video && video.readyState === 0) video.addEventListener('loadedmetadata', followFragment, { once: true });
+  else followFragment();
   video?.addEventListener('timeupdate', moved);
   for (const event of ['play', 'pause']) video?.addEventListener(event, playing);
   document.addEventListener('click', click);
@@ -159,6 +181,7 @@ async function start() {
   addEventListener('resize', () => { timeline(); moved(); });
   follow();
   copies();
+  void fairness();
   moved();
   learnSpeech(() => { timeline(); moved(); }).catch((error) => console.info('speakers', String(error)));
 }

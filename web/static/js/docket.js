@@ -11,6 +11,8 @@ import { roleName } from './words.js';
 const ROLES = ['presiding_judge', 'judge', 'assessor', 'clerk', 'plaintiff', 'defendant', 'third_party', 'counsel', 'prosecutor', 'accused', 'witness', 'expert', 'inspector', 'specialist', 'interpreter', 'guardian', 'observer'];
 const FIRST = ['presiding_judge', 'clerk', 'plaintiff', 'defendant', 'witness'];
 const SIDES = /** @type {Record<string, string>} */ ({ plaintiff: 'plaintiff', prosecutor: 'plaintiff', defendant: 'defendant', accused: 'defendant', third_party: 'third' });
+/** What the law on absence hangs on, said when convening or left unknown. @type {Record<string, string[]>} */
+const CLAIMS = { plaintiff: ['counterclaim', 'withdrawal_refused'], third_party: ['independent_claim'] };
 let lines = 0;
 
 /** @param {string} role */
@@ -22,7 +24,23 @@ function seatLine(role) {
     h('div', { class: 'field' }, h('label', { for: `name-${n}` }, t('page.docket.name')), h('input', { id: `name-${n}`, name: 'name', required: true, maxlength: 60 })),
     select('side', t('page.docket.side'), ['none', 'plaintiff', 'defendant', 'third'].map((s) => [s, t(`role.side.${s}`)]), SIDES[role] ?? 'none'),
     h('div', { class: 'field' }, h('label', { for: `linked-${n}` }, t('page.docket.linked')), h('input', { id: `linked-${n}`, name: 'linked', type: 'number', min: 1, max: 64, inputmode: 'numeric' })),
-    h('button', { class: 'btn small', type: 'button', 'data-action': 'drop_seat' }, t('page.docket.drop_seat')));
+    h('button', { class: 'btn small', type: 'button', 'data-action': 'drop_seat' }, t('page.docket.drop_seat')),
+    h('details', { class: 'seat-more' }, h('summary', null, t('page.docket.more')), h('div', { class: 'grid-form' },
+      h('div', { class: 'field' }, h('label', { for: `email-${n}` }, t('page.docket.email')), h('input', { id: `email-${n}`, name: 'email', type: 'email', maxlength: 254, autocomplete: 'off' })),
+      h('div', { class: 'field' }, h('label', { for: `phone-${n}` }, t('page.docket.phone')), h('input', { id: `phone-${n}`, name: 'phone', type: 'tel', maxlength: 32, autocomplete: 'off' })),
+      Object.values(CLAIMS).flat().map((claim) => {
+        const field = select(claim, t(`file.on_file.${claim}`), [['', t('file.claim.unknown')], ['yes', t('file.claim.yes')], ['no', t('file.claim.no')]], '');
+        field.setAttribute('data-claim', claim);
+        field.toggleAttribute('hidden', !(CLAIMS[role] ?? []).includes(claim));
+        return field;
+      }))));
+}
+
+/** Claims are asked of the roles they can be about. @param {HTMLSelectElement} chosen */
+function roleChosen(chosen) {
+  for (const field of chosen.closest('.seat-line')?.querySelectorAll('[data-claim]') ?? []) {
+    field.toggleAttribute('hidden', !(CLAIMS[chosen.value] ?? []).includes(field.getAttribute('data-claim') ?? ''));
+  }
 }
 
 /** @param {HTMLFormElement} form */
@@ -31,7 +49,8 @@ function body(form) {
   const text = (/** @type {string} */ name) => String(data.get(name) ?? '').trim();
   const seats = [...form.querySelectorAll('.seat-line')].map((line) => {
     const value = (/** @type {string} */ name) => /** @type {HTMLInputElement|null} */ (line.querySelector(`[name="${name}"]`))?.value.trim() ?? '';
-    return { role: value('role'), name: value('name'), side: value('side') === 'none' ? null : value('side'), linked_to: value('linked') ? Number(value('linked')) - 1 : null, required: value('role') !== 'observer' };
+    const claims = Object.fromEntries((CLAIMS[value('role')] ?? []).filter((claim) => value(claim)).map((claim) => [claim, value(claim) === 'yes']));
+    return { role: value('role'), name: value('name'), side: value('side') === 'none' ? null : value('side'), linked_to: value('linked') ? Number(value('linked')) - 1 : null, required: value('role') !== 'observer', email: value('email'), phone: value('phone'), claims };
   });
   // The court's own time zone, not the one of this computer.
   const when = Date.parse(`${text('scheduled_at')}:00+08:00`) * 1000;
@@ -70,6 +89,10 @@ document.addEventListener('click', (event) => {
     if (section && !section.hidden) { section.scrollIntoView({ block: 'start' }); document.getElementById('f-number')?.focus(); }
   } else if (action === 'add_seat') document.getElementById('seat-lines')?.append(seatLine('counsel'));
   else if (action === 'drop_seat') element?.closest('.seat-line')?.remove();
+});
+
+document.addEventListener('change', (event) => {
+  if (event.target instanceof HTMLSelectElement && event.target.name === 'role') roleChosen(event.target);
 });
 
 async function start() {

@@ -96,35 +96,6 @@ async function askLeave(view, send) {
 /** @param {HTMLDialogElement} box @param {string} id */
 const field = (box, id) => /** @type {HTMLInputElement|null} */ (box.querySelector(`#${id}`))?.value.trim() ?? '';
 
-const REASONS = ['network_fault', 'device_damage', 'power_cut', 'force_majeure', 'other'];
-const MAX_FILE = 100 * 1024 * 1024;
-
-/** Why a person was away, in its own words (OLR 25); of a file the digest is registered. @param {State} state @param {Send} send */
-export async function statement(state, send) {
-  const view = state.view;
-  if (!view) return false;
-  const told = view.notices.filter((n) => n.code === 'prompted' || n.code === 'warned').at(-1);
-  const { value, box } = await show({
-    id: 'statement', title: t('statement.title'),
-    body: [h('p', null, t('statement.means')),
-      h('div', { class: 'field' }, h('label', { for: 'statement-reason' }, t('statement.reason')), h('select', { id: 'statement-reason' }, REASONS.map((one) => h('option', { value: one }, t(`absence.reason.${one}`))))),
-      h('div', { class: 'field' }, h('label', { for: 'statement-text' }, t('statement.text')), h('textarea', { id: 'statement-text', rows: 4, maxlength: 500, required: true })),
-      h('div', { class: 'field' }, h('label', { for: 'statement-file' }, t('statement.file')), h('input', { id: 'statement-file', type: 'file' }))],
-    buttons: [{ value: 'send', label: t('statement.send'), style: 'primary' }],
-  });
-  if (value !== 'send') return false;
-  const file = /** @type {HTMLInputElement|null} */ (box.querySelector('#statement-file'))?.files?.[0];
-  const proof = file ? await digestOf(file) : {};
-  return send('reply', { reason: field(box, 'statement-reason'), text: field(box, 'statement-text'), notice: Number(told?.values.notice ?? 0), ...proof });
-}
-
-/** @param {File} file */
-async function digestOf(file) {
-  if (file.size > MAX_FILE || !crypto.subtle) return {};
-  const sum = new Uint8Array(await crypto.subtle.digest('SHA-256', await file.arrayBuffer()));
-  return { attachment: [...sum].map((byte) => byte.toString(16).padStart(2, '0')).join(''), name: file.name.slice(0, 100), size: file.size };
-}
-
 /** @param {State} state @returns {Promise<string>} the chosen action */
 export async function more(state) {
   const court = document.documentElement.classList.contains('large');

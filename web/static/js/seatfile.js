@@ -16,8 +16,15 @@ import { causeName, roleName } from './words.js';
 /** @typedef {import('./types.js').Absence} Absence */
 /** @typedef {import('./types.js').Fairness} Fairness */
 /** @typedef {import('./types.js').Row} Row */
+/**
+ * What was read beside the view: `undefined` while it is read, `null` when it could not be.
+ * @typedef {{absence: Absence|null|undefined, fairness: Fairness|null|undefined, files: import('./types.js').Proof[]|null|undefined,
+ *   url: string, files_url: string, query: string}} Read
+ */
 
 export const SERVICE = ['summons_served', 'announcement_served', 'link_delivered', 'offline_option_offered', 'offline_agreed', 'self_test_passed'];
+/** Which claims the law on absence asks about, by role. @type {Record<string, string[]>} */
+const CLAIMS = { plaintiff: ['counterclaim', 'withdrawal_refused'], third_party: ['independent_claim'] };
 const STEPS = ['prompt', 'warn', 'excuse', 'rule'];
 
 /** @param {number|undefined} seq */
@@ -68,20 +75,40 @@ function noticesOf(row, mayNote) {
     mayNote && !one.ended_at && h('button', { class: 'btn small', value: `phone:${one.notice}`, 'data-action': `phone-${one.notice}` }, t('file.phone_note')))));
 }
 
-/** @param {Attendance} row */
-function statements(row) {
+/**
+ * A proof: what it is called, whether the court holds it, and whether it is still what was handed in.
+ * @param {NonNullable<import('./types.js').Statement['attachment']>} file @param {Read} told
+ */
+function proof(file, told) {
+  const kept = file.held ? told.files?.find((one) => one.sha256 === file.sha256)?.state ?? (told.files === undefined ? 'loading' : 'unread') : 'named';
+  const named = t('file.attachment', { name: file.name, size: file.size });
+  return h('p', { class: 'proof', 'data-proof': file.sha256, 'data-state': kept },
+    kept === 'intact' || kept === 'unread' ? h('a', { href: `${told.files_url}/${file.sha256}${told.query}`, download: true, 'data-action': 'proof' }, named) : h('span', null, named),
+    h('small', { class: kept === 'missing' || kept === 'damaged' ? 'wrong' : 'muted' }, t(`file.proof.${kept}`), ' ', ref(file.held ?? 0), ' ', h('code', null, `${file.sha256.slice(0, 16)}…`)));
+}
+
+/** @param {Attendance} row @param {Read} told */
+function statements(row, told) {
   const said = row.statements ?? [];
   return part('file.statements', 'statements', said.length === 0 && nothing('file.no_statements'), said.map((one) => h('blockquote', { 'data-key': `said-${one.seq}` },
     h('p', null, when(one.at), ' ', h('b', null, word('absence.reason', one.reason)), ' ', ref(one.seq)), one.text && h('p', null, one.text),
-    one.attachment && h('p', { class: 'muted' }, t('file.attachment', { name: one.attachment.name, size: one.attachment.size }), ' ', h('code', null, `${one.attachment.sha256.slice(0, 16)}…`)))),
+    one.attachment && proof(one.attachment, told))),
   row.leave?.until ? h('p', null, t('file.leave_until', { time: clockTime(row.leave.until) })) : null,
   (row.leave?.asked ?? []).map((one) => h('p', null, t('file.leave_asked', { time: clockTime(one.until), reason: one.reason }), ' ', ref(one.seq))));
 }
 
-/** @param {Attendance} row @param {boolean} mayRecord */
-function service(row, mayRecord) {
+/** What hangs on it in law is said either way; until then it is unknown. @param {string} fact @param {{holds: boolean, at: number, seq: number}|undefined} one @param {boolean} mayRecord */
+function claim(fact, one, mayRecord) {
+  const known = one ? (one.holds ? 'yes' : 'no') : 'unknown';
+  return h('li', { 'data-fact': fact, 'data-holds': known }, h('span', null, word('file.on_file', fact)),
+    h('small', { class: one ? '' : 'muted' }, t(`file.claim.${known}`), ' ', ref(one?.seq)),
+    mayRecord && h('span', { class: 'row' }, ['yes', 'no'].filter((is) => is !== known).map((is) => h('button', { class: 'btn small', value: `record:${fact}:${is}`, 'data-action': `record-${fact}-${is}` }, t(`file.claim.${is}`)))));
+}
+
+/** @param {Attendance} row @param {boolean} mayRecord @param {string} role */
+function service(row, mayRecord, role) {
   const newest = new Map((row.on_file ?? []).map((one) => [one.fact, one]));
-  return part('file.service', 'service', h('ul', { class: 'on-file' }, SERVICE.map((fact) => {
+  return part('file.service', 'service', h('ul', { class: 'on-file' }, (CLAIMS[role] ?? []).map((fact) => claim(fact, newest.get(fact), mayRecord)), SERVICE.map((fact) => {
     const one = newest.get(fact);
     return h('li', { 'data-fact': fact, 'data-holds': String(Boolean(one?.holds)) }, h('span', null, word('file.on_file', fact)),
       one ? h('small', null, one.holds ? [day(one.at), ' ', when(one.at)] : t('file.holds_not'), ' ', ref(one.seq)) : h('small', { class: 'muted' }, t('file.not_on_file')),
@@ -118,6 +145,12 @@ function needs(told, url) {
 /** @param {number} us */
 const seconds = (us) => Math.round(us / 1e6);
 
+/** Where it is in the recording; a link once there is a film. @param {Fairness['parties'][number]['missed'][number]} span */
+function recorded(span) {
+  const words = t('file.recording_at', { seconds: seconds(span.recording_us ?? 0) });
+  return span.url ? h('a', { href: span.url, target: '_blank', rel: 'noopener', 'data-action': 'film' }, words) : words;
+}
+
 /** @param {State} state @param {string} seat @param {Fairness|null|undefined} told */
 function fairness(state, seat, told) {
   const row = told?.parties.find((one) => one.seat === seat);
@@ -126,12 +159,12 @@ function fairness(state, seat, told) {
   return part('file.fairness', 'fairness', h('p', null, t('file.missed', { seconds: seconds(row.missed_us) }), ' · ', t('file.spoke', { seconds: seconds(row.spoke_us) })),
     h('ul', null, row.missed.map((span) => h('li', { 'data-ours': String(span.ours) },
       t('file.missed_span', { from: clockTime(span.from, true), to: clockTime(span.to, true), who: span.speakers.map((one) => name(one.seat)).join(t('file.comma')) || t('file.nobody') }),
-      span.cause ? ` · ${causeName(span.cause)}` : '', span.recording_us === null ? null : ` · ${t('file.recording_at', { seconds: seconds(span.recording_us) })}`, ' ', ref(span.seq)))));
+      span.cause ? ` · ${causeName(span.cause)}` : '', span.recording_us === null ? null : [' · ', recorded(span)], ' ', ref(span.seq)))));
 }
 
 /**
  * The body of the dialog.
- * @param {State} state @param {string} seat @param {{absence: Absence|null|undefined, fairness: Fairness|null|undefined, url: string}} told
+ * @param {State} state @param {string} seat @param {Read} told
  */
 export function seatFile(state, seat, told) {
   const row = state.view?.attendance.find((one) => one.seat === seat);
@@ -139,6 +172,6 @@ export function seatFile(state, seat, told) {
   if (!row) return [nothing('page.attendance.nothing')];
   const may = state.view?.may_seat[seat] ?? [];
   return [h('p', { class: 'who', 'data-key': 'who' }, person ? `${roleName(person)} ${person.name}` : ''),
-    nextSteps(row), timeline(row), noticesOf(row, may.includes('phone_note')), statements(row), service(row, may.includes('record_service')),
+    nextSteps(row), timeline(row), noticesOf(row, may.includes('phone_note')), statements(row, told), service(row, may.includes('record_service'), person?.role ?? ''),
     needs(told.absence, told.url), fairness(state, seat, told.fairness), h('p', { class: 'muted', 'data-key': 'neutral' }, t('page.attendance.neutral'))];
 }

@@ -18,7 +18,8 @@
  *   attributions?: {cause: string, at: number, seq: number}[]}} Spell
  * @typedef {{channel: string, state: string, at: number, seq: number, detail: string}} Delivery
  * @typedef {{notice: number, step: string, at: number, delivered_at: number, read_at: number, ended_at: number, deliveries: Delivery[]}} Told
- * @typedef {{seq: number, at: number, reason: string, text: string, notice: number, attachment: {sha256: string, name: string, size: number}|null}} Statement
+ * @typedef {{seq: number, at: number, reason: string, text: string, notice: number, attachment: {sha256: string, name: string, size: number,
+ *   held?: number, kind?: string}|null}} Statement `held`: the entry by which the court holds the file
  * @typedef {{seat: string, required: boolean, timeline: Spell[], prompts: number[], warnings: number[], presence?: string,
  *   offline?: boolean, notices?: Told[], statements?: Statement[], on_file?: {fact: string, holds: boolean, at: number, seq: number}[],
  *   leave?: {until: number, asked: {request: string, reason: string, until: number, at: number, seq: number}[]},
@@ -26,8 +27,10 @@
  * @typedef {{first_line: string, preconditions: {ok: boolean, text: string, word: string, refs: string}[], proposals: {cite: string, text: string}[]}} AbsenceTexts
  * @typedef {{digest: string, seq: number, draft: {first_line: {code: string}, preconditions: {code: string}[]},
  *   texts: Record<'zh'|'en', AbsenceTexts>}} Absence what `GET …/absence` answers
+ * @typedef {{sha256: string, size: number, kind: string, at: number, seq: number, state: 'intact'|'damaged'|'missing'}} Proof of `GET …/attachments`
  * @typedef {{parties: {seat: string, missed_us: number, spoke_us: number, missed: {from: number, to: number, cause: string|null, ours: boolean,
- *   seq: number, recording_us: number|null, speakers: {seat: string}[]}[]}[]}} Fairness what `GET …/fairness` answers
+ *   seq: number, recording_us: number|null, film_us?: number|null, url?: string|null,
+ *   speakers: {seat: string, us?: number, from?: number, film_us?: number|null}[]}[]}[]}} Fairness what `GET …/fairness` answers
  * @typedef {{state: string, reason?: string|null, since?: number, free_hours?: number|null}} Recording
  *
  * @typedef {Object} View

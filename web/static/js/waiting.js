@@ -89,5 +89,7 @@ export function ended(state) {
       h('div', { class: 'row section' }, back && h('button', { class: 'btn primary', type: 'button', 'data-action': 'return' }, t('page.ended.return'))),
       view && ['closed', 'offline'].includes(why) && SIGNING.includes(view.seat.role) && !view.isolated && h('div', { class: 'card next section', 'data-key': 'sign' }, h('p', null, t('page.sign.open_say')),
         h('p', { class: 'section-small' }, h('a', { class: 'btn primary', href: `/h/${encodeURIComponent(view.hearing)}/sign?seat=${encodeURIComponent(view.seat.id)}`, 'data-action': 'sign' }, t('page.sign.open')))),
+      view?.may.reply && ['closed', 'offline'].includes(why) && h('div', { class: 'card section', 'data-key': 'statement' }, h('p', null, t('statement.afterwards')),
+        h('p', { class: 'section-small' }, h('button', { class: 'btn', type: 'button', 'data-action': 'statement' }, t('statement.title')))),
       view && why === 'closed' && isCourt(view.seat.role) && h('div', { class: 'card section' }, archiveSection(view) ?? h('p', null, t('page.archive.state.none')))));
 }
