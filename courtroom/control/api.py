@@ -173,6 +173,10 @@ class Courtroom(Protocol):
         """
         ...
 
+    async def export_archive(self, reader: str) -> Path:
+        """Folder of the sealed bag after the export is in the ledger. ``Refused("no_archive")`` before the seal."""
+        ...
+
     def copies(self) -> Sequence[Copy]:
         """Every recipient's copy, the oldest first; who may see which is ``hearing.access.may_see_copy``."""
         ...

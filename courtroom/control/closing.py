@@ -126,9 +126,16 @@ class Closing:
         return await self._jobs.verify(self._bag())
 
     async def read(self, reader: str) -> Path:
+        return self._jobs.programme(await self._given(reader, "programme"))
+
+    async def export(self, reader: str) -> Path:
+        """The bag itself."""
+        return await self._given(reader, "bag")
+
+    async def _given(self, reader: str, what: str) -> Path:
         bag = self._bag()
-        await self._room.submit(ObserveArchive(what="read", detail={"reader": reader, "what": "programme"}))
-        return self._jobs.programme(bag)
+        await self._room.submit(ObserveArchive(what="read", detail={"reader": reader, "what": what}))
+        return bag
 
     async def speakers(self) -> dict[str, Any]:
         return await self._jobs.speakers.of(self.archive.bag if self.archive.state == "sealed" else None)

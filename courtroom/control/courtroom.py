@@ -238,6 +238,9 @@ class CourtroomActor:
     async def read_archive(self, reader: str) -> Path:
         return await self._closing.read(reader)
 
+    async def export_archive(self, reader: str) -> Path:
+        return await self._closing.export(reader)
+
     def copies(self) -> Sequence[Copy]:
         return self._closing.copies.listed()
 

@@ -95,6 +95,7 @@ def archive_page(
             "eta_s": archive.eta_s,
             "duration_us": duration,
             "video_url": video,
+            "bag_url": f"{base}/archive/bag{query}" if sealed else "",
             "seal": _shown_seal(archive.seal),
             "gaps": listed,
         },
@@ -268,7 +269,7 @@ def accesses(courtroom: Courtroom, entries: Iterable[Entry]) -> list[dict[str, A
         found.append({
             "seq": entry.seq,
             "at": entry.at,
-            "what": str(entry.body["what"]),
+            "what": "bag" if told.get("what") == "bag" else str(entry.body["what"]),
             "reader": reader,
             "role": "" if seat is None else seat.role.value,
             "side": "" if seat is None else seat.plan.side.value,

@@ -31,6 +31,7 @@ _TYPES: Final = (
 )  # fmt: skip
 _JSON: Final = "application/json"
 _BYTES: Final = "application/octet-stream"
+_TAR: Final = "application/x-tar"
 _PREFIX: Final = "/api/v1"
 
 # method, path, who, what, body type, (status, answer's media type, answer type)
@@ -56,6 +57,7 @@ _ROUTES: Final[tuple[tuple[str, str, str, str, str, tuple[int, str, str]], ...]]
     ("get", "/hearings/{id}/fairness", "desk", "what each party missed, who spoke", "", (200, _JSON, "")),
     ("get", "/hearings/{id}/archive", "desk", "state of the archive", "", (200, "application/json", "")),
     ("get", "/hearings/{id}/archive/video", "desk", "the composed MP4 (ranges)", "", (200, "video/mp4", "")),
+    ("get", "/hearings/{id}/archive/bag", "desk", "the whole archive as a tar (ranges)", "", (200, _TAR, "")),
     ("post", "/hearings/{id}/archive/verify", "desk", "run the verifier", "", (200, "application/json", "")),
     ("get", "/hearings/{id}/archive/speakers", "desk", "who spoke when", "", (200, _JSON, "")),
     ("get", "/hearings/{id}/archive/holds", "desk", "period and holds", "", (200, _JSON, "")),

@@ -152,6 +152,11 @@ class Room:
         self.readers.append(reader)
         return self.video
 
+    async def export_archive(self, reader: str) -> Path:
+        assert self.archive.bag is not None
+        self.readers.append(reader)
+        return self.archive.bag
+
     def copies(self) -> Sequence[Copy]:
         return self.work.listed() if self.work is not None else ()
 

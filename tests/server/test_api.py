@@ -69,7 +69,7 @@ async def test_staff_see_state_ledger_and_presence(made: Made, http: aiohttp.Cli
 
 
 STAFF_ROUTES = ["", "/{id}", "/{id}/ledger", "/{id}/presence"]
-DESK_ROUTES = ["/{id}/archive", "/{id}/archive/video"]
+DESK_ROUTES = ["/{id}/archive", "/{id}/archive/video", "/{id}/archive/bag"]
 
 
 @pytest.mark.parametrize("route", STAFF_ROUTES + DESK_ROUTES)

@@ -154,7 +154,7 @@ def sitting(base: dict[str, Any], case: dict[str, Any], opened: int, kind: str =
         **base, "case": case, "opened_at": opened, "closed_at": opened + 143 * M,
         "archive": {
             "state": state, "seal_state": seal_state, "progress": 42, "eta_s": 80, "duration_us": 143 * M,
-            "gaps": listed, "video_url": "/fixture/programme.mp4" if sealed else "",
+            "gaps": listed, "video_url": "/fixture/programme.mp4" if sealed else "", "bag_url": "/fixture/bag" if sealed else "",
             "seal": {"sha256": "9f2a61c477e0b1d8" * 4, "sm3": "3be70d92a8f166c5" * 4, "key": "ed25519:4a1c9d"},
         },
         "head": {"seq": 12408, "hash": "c4f0" * 16},
