@@ -105,6 +105,7 @@ def archive_page(
         "explanation": _explanation(explained, hearing, entries, lang, may_sign=role is Role.PRESIDING_JUDGE),
         "accesses": accesses(courtroom, entries),
         "second_copy": _second_copy(entries),
+        "isolation": _isolation(courtroom, entries),
         "keeping": _keeping(courtroom, entries, now, may_lift=role in (None, Role.PRESIDING_JUDGE)),
         "recipients": _recipients(courtroom),
         "page": {
@@ -320,6 +321,21 @@ def certificates(entries: Iterable[Entry]) -> list[dict[str, Any]]:
         for entry in entries
         if entry.type == "capture_noted" and entry.body.get("what") == "isolation"
     ]
+
+
+def _isolation(courtroom: Courtroom, entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    """The same for people: who it is, and ``state``: held | incomplete | broken."""
+    seats = courtroom.hearing.seats
+    return [
+        {
+            **_person(seats[one["seat"]], courtroom.names),
+            "seq": one["seq"], "from_at": one["from_at"], "to_at": one["to_at"],
+            "inside": one["packets_in_testimony"], "outside": one["packets_outside"],
+            "state": "held" if one["holds"] else "broken" if one["complete"] else "incomplete",
+        }
+        for one in certificates(entries)
+        if one["seat"] in seats
+    ]  # fmt: skip
 
 
 # --- the explanation in words -------------------------------------------------------------------------------------

@@ -154,7 +154,8 @@ def sitting(base: dict[str, Any], case: dict[str, Any], opened: int, kind: str =
         **base, "case": case, "opened_at": opened, "closed_at": opened + 143 * M,
         "archive": {
             "state": state, "seal_state": seal_state, "progress": 42, "eta_s": 80, "duration_us": 143 * M,
-            "gaps": listed, "video_url": "/fixture/programme.mp4" if sealed else "", "bag_url": "/fixture/bag" if sealed else "",
+            "gaps": listed, "video_url": "/fixture/programme.mp4" if sealed else "",
+            "bag_url": "/fixture/bag" if sealed else "",
             "seal": {"sha256": "9f2a61c477e0b1d8" * 4, "sm3": "3be70d92a8f166c5" * 4, "key": "ed25519:4a1c9d"},
         },
         "head": {"seq": 12408, "hash": "c4f0" * 16},
@@ -163,6 +164,12 @@ def sitting(base: dict[str, Any], case: dict[str, Any], opened: int, kind: str =
         "explanation": _explanation(opened) if kind == "defect" else None,
         "keeping": _keeping(opened, held=kind != "composing"),
         "second_copy": {"place": "灾备中心", "at": opened + 152 * M} if kind == "sealed" else None,
+        "isolation": [
+            {"seat": "s-w1", "role": "witness", "side": "plaintiff", "name": "何文远", "seq": 141,
+             "from_at": opened + 61 * M, "to_at": opened + 74 * M, "inside": 48211, "outside": 0, "state": "held"},
+            {"seat": "s-w2", "role": "witness", "side": "defendant", "name": "孟晓岚", "seq": 166,
+             "from_at": opened + 80 * M, "to_at": opened + 88 * M, "inside": 3102, "outside": 0, "state": "incomplete"},
+        ] if sealed else [],
         "accesses": [
             {"seq": 190, "at": opened + 200 * M, "what": "copy_issued", "reader": "s-c1", "role": "counsel",
              "side": "plaintiff", "name": "周衡"},
