@@ -3,6 +3,8 @@
 Rules
 * ``Sent`` notes each packet by its transport-wide number; the receiver's feedback says when it came. Delay beyond the
   smallest of the last half minute that stays is a queue that we fill; loss alone may as well be a bad radio.
+* A queue that stands as it stood although far less is sent than the line then carried is none: the way has become
+  longer (another cell, another route), and the delay is measured from there.
 * What was sent into a hole (everything lost for ``OUTAGE_US``) tells of an outage, not of a narrow line.
 * Without a complaint there is no budget (``UNLIMITED``): a court on a good line is never throttled by a guess.
 * A standing queue cuts the budget to most of what really arrived. Loss without a queue cuts it for a trial; if the loss
@@ -39,6 +41,9 @@ STANDING_FOR_US: Final = 220_000  # a queue that is empty once in this time is a
 TRYING_US: Final = 30_000  # of queue end a try
 DRAIN_US: Final = 2_000_000
 HARD_US: Final = 100_000  # so long a queue that pictures stop until it has drained
+AS_IT_STOOD: Final = (70, 115)  # percent of the standing delay at the first cut
+FAR_LESS: Final = 60  # percent of what arrived then
+FURTHER_US: Final = 20_000_000  # once in this time a way may become longer
 WINDOW_US: Final = 500_000
 RECENT_US: Final = 220_000
 BASE_US: Final = 5_000_000
@@ -105,8 +110,8 @@ class Downlink:
 
     __slots__ = (
         "_base", "_bases", "_bases_at", "_burst_at", "_came", "_complaint_since", "_counts", "_cut_at",
-        "_drained_by", "_feedback_at", "_first", "_free_since", "_grown_at", "_hold", "_hold_until",
-        "_loss_at", "_lost", "_random_loss", "_run", "_suspect", "_trial_until", "_tried_at", "_tried_from",
+        "_drained_by", "_feedback_at", "_first", "_free_since", "_further_at", "_grown_at", "_hold", "_hold_until",
+        "_loss_at", "_lost", "_random_loss", "_run", "_stood", "_suspect", "_trial_until", "_tried_at", "_tried_from",
         "_tried_standing", "_weighed_at", "_wider", "_window", "budget", "hard", "least", "loss", "sent",
         "standing", "state", "wanted",
     )  # fmt: skip
@@ -143,6 +148,8 @@ class Downlink:
         self._wider = 0
         self._drained_by = 0  # until then only sound
         self._tried_at = self._tried_from = self._tried_standing = 0
+        self._stood = (0, 0)  # the delay that stood when it was first cut, and what arrived then
+        self._further_at = -FURTHER_US
         self._first = 0  # number of the first packet on this path
 
     # --- what the receiver says -----------------------------------------------------------------------
@@ -217,21 +224,44 @@ class Downlink:
                     break
                 lowest = min(lowest, one)
         self.standing = lowest - base
+        if self.standing < STANDING_US:
+            self._stood = (0, 0)
         if self.state is State.TRYING and delay - base >= self._tried_standing + TRYING_US:
             self._cut(self._rate(RECENT_US), now)
         elif self._drained_by and (self.standing < STANDING_US or now >= self._drained_by):
             self._drained_by = 0
             self._forget_losses()
+            if self._in_vain(now):
+                self._further(lowest, now)
         elif (
             self.standing >= STANDING_US
             and not self._drained_by
             and now - self._cut_at >= SETTLE_US
             and not self._draining(delay)
         ):
+            if self._in_vain(now):
+                self._further(lowest, now)
+                return
+            self._stood = self._stood if self._stood[0] else (self.standing, self._rate(RECENT_US))
             self._cut(self._rate(RECENT_US), now)
             if self.standing >= HARD_US:
                 self.hard = True
                 self._drained_by = now + DRAIN_US
+
+    def _in_vain(self, now: int) -> bool:
+        """Whether the delay stands as it did at the first cut, although far less is sent than the line carried then."""
+        stood, rate = self._stood
+        low, high = AS_IT_STOOD
+        as_it_stood = stood * low <= self.standing * 100 <= stood * high
+        far_less = self._rate(RECENT_US) * 100 <= rate * FAR_LESS
+        return stood > 0 and as_it_stood and far_less and now - self._further_at >= FURTHER_US
+
+    def _further(self, delay: int, now: int) -> None:
+        """The way itself takes ``delay`` now; what the pictures lost by it is tried at once."""
+        self._bases.clear()
+        self._bases.append(delay)
+        self._base, self._bases_at, self._further_at = delay, now, now
+        self.standing, self._stood, self._hold_until = 0, (0, 0), now
 
     def _draining(self, delay: int) -> bool:
         """Whether the queue of the last cut is on its way out: shorter than it was a moment ago."""
@@ -349,7 +379,7 @@ class Downlink:
                     self.state, self.budget, self._free_since = State.FREE, UNLIMITED, now - PROVEN_US
                 else:
                     self.state, self._hold_until = State.BOUND, now + self._hold
-            case State.BOUND if now >= self._hold_until and self.wanted > self.budget:
+            case State.BOUND if now >= self._hold_until and self._enough > self.budget:
                 if self.standing < STANDING_US // 2:
                     self.state, self._grown_at, self._tried_at = State.TRYING, now, now
                     self._tried_from, self._tried_standing = self.budget, self.standing
@@ -368,13 +398,18 @@ class Downlink:
             self.budget += self.budget * passed * 7 // (10 * DOUBLE_US)
         if unheard <= FRESH_US and now - self._tried_at >= SETTLE_US:
             self.budget = max(LEAST, min(self.budget, self._rate(RECENT_US) * LEAD // 100))
-        enough = self.wanted * 6 // 5
+        enough = self._enough
         if self.budget >= enough and (unheard > FRESH_US or self._rate(RECENT_US) >= self.wanted):
             self.state, self.budget, self._free_since = State.FREE, UNLIMITED, now
         elif now - self._tried_at >= TRY_US:
             self._cut(self.budget, now)
         else:
             self.budget = min(self.budget, max(enough, self._tried_from))
+
+    @property
+    def _enough(self) -> int:
+        """With less room than this a larger layer is not gone over to."""
+        return self.wanted * 6 // 5
 
     @property
     def spendable(self) -> int:

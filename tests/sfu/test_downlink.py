@@ -267,3 +267,32 @@ def test_hole_in_the_line_is_no_narrow_line() -> None:
         court.run(4)
     assert watcher.shown() == ("h", "h")
     assert [layers for _, layers in watcher.layers].count(("h", "h")) == 1, "the pictures never stopped"
+
+
+@pytest.mark.parametrize("further", [75_000, 100_000, 300_000])
+@pytest.mark.parametrize("rate", [3_000_000, 20_000_000])
+def test_way_that_has_become_longer_is_no_queue(further: int, rate: int) -> None:
+    """Another cell, another carrier behind the same address: everything comes later from now on, and all of it."""
+    court = Court(rate)
+    (watcher,) = court.watchers
+    court.run(8)
+    watcher.line.delay_us += further
+    longer = court.room.now
+    court.run(6)
+    assert watcher.shown() == ("h", "h")
+    court.run(20)
+    assert watcher.shown() == ("h", "h")
+    assert all(layers == ("h", "h") for at, layers in watcher.layers if at > longer + 6_000_000), "and it stays so"
+    assert watcher.longest_silence(longer, court.room.now) < further + 100_000
+
+
+def test_queue_that_others_keep_is_never_taken_for_the_way_while_it_drains() -> None:
+    """Far too narrow for the pictures: however long its queue stands, it is ours, and nothing is tried into it."""
+    court = Court(2_500_000)
+    (watcher,) = court.watchers
+    court.run(8)
+    watcher.line.rate = 150_000
+    narrowed = court.room.now
+    court.run(30)
+    assert "h" not in "".join(watcher.shown())
+    assert watcher.longest_silence(narrowed + 6_000_000, court.room.now) < 250_000
