@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, Protocol
 
-from courtroom.sfu.downlink import HEADERS, Downlink
+from courtroom.sfu.downlink import Downlink
 from courtroom.sfu.munger import restamp
+from courtroom.sfu.sent import HEADERS
 
 MOST_US: Final = 1_500_000
 LEAST_QUEUE: Final = 32 * 1024

@@ -17,7 +17,6 @@ from typing import Final, Protocol
 
 from courtroom.sfu import packet as rtp
 from courtroom.sfu.cache import KEPT, Ring
-from courtroom.sfu.downlink import HEADERS, MASK, Sent
 from courtroom.sfu.keyframes import Demand
 from courtroom.sfu.kinds import Codec, Kind
 from courtroom.sfu.layers import size_of
@@ -25,6 +24,7 @@ from courtroom.sfu.munger import BLOCK, FULL, NUMBER, PLAIN_HEAD
 from courtroom.sfu.nack import Gaps
 from courtroom.sfu.packet import PLAIN, VP8_FULL, Rtp
 from courtroom.sfu.receiver import Receiver
+from courtroom.sfu.sent import HEADERS, MASK, Sent
 from courtroom.sfu.sequence import Unwrapper, unwrap
 from courtroom.sfu.speaking import Voice
 from courtroom.sfu.stats import Edge, Reception

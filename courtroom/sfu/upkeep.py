@@ -125,7 +125,8 @@ def _padding(room: Room, member: Member, count: int, now: int) -> None:
 def protect_sound(member: Member, now: int) -> None:
     """How often each packet of sound is sent again, by what the line loses; taken back slowly."""
     line = member.downlink
-    level = 0 if line.loss < REDUNDANT_FROM else 1 if line.loss < REDUNDANT_TWICE else 2
+    loss = line.losses.permille
+    level = 0 if loss < REDUNDANT_FROM else 1 if loss < REDUNDANT_TWICE else 2
     if line.full or line.budget < ROOMY:
         # what is lost now is lost because too much is sent
         member.redundancy, member.lossy_at = 0, now

@@ -230,10 +230,10 @@ def test_feedback_on_what_was_never_sent_changes_nothing() -> None:
     (watcher,) = court.watchers
     court.run(1)
     line = watcher.member.downlink
-    before = (line.state, line.budget, line.standing)
+    before = (line.state, line.budget, line.delay.standing)
     for first in (line.sent.next + 10, line.sent.next + 30_000):
         line.arrived(rtcp.Arrivals(first & 0xFFFF, (0,) * 500), court.room.now)
-    assert (line.state, line.budget, line.standing) == before
+    assert (line.state, line.budget, line.delay.standing) == before
 
 
 def test_what_waits_for_a_narrow_line_goes_with_its_route() -> None:
@@ -296,3 +296,25 @@ def test_queue_that_others_keep_is_never_taken_for_the_way_while_it_drains() -> 
     court.run(30)
     assert "h" not in "".join(watcher.shown())
     assert watcher.longest_silence(narrowed + 6_000_000, court.room.now) < 250_000
+
+
+def test_receiver_that_only_estimates_is_held_back_and_let_go_again() -> None:
+    court = Court(20_000_000)
+    (watcher,) = court.watchers
+    said = [20_000_000]
+
+    def estimate() -> None:
+        """As a browser without transport-wide numbers: REMB ten times a second, and no arrival ever told."""
+        if court.room.now // STEP % 20 == 0:
+            message = rtcp.remb(7, said[0], [8])
+            court.room.router.receive_rtcp(watcher.member, message, court.room.now)
+
+    watcher.answer = estimate  # type: ignore[method-assign]
+    court.run(5)
+    assert watcher.shown() == ("h", "h")
+    said[0] = 400_000
+    court.run(4)
+    assert "h" not in "".join(watcher.shown())
+    said[0] = 20_000_000
+    court.run(20)
+    assert watcher.shown() == ("h", "h")

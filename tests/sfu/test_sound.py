@@ -63,7 +63,7 @@ def test_lossy_receiver_gets_sound_that_repeats_itself_but_nothing_from_before_i
     room.route(("clerk", 0, "judge", "microphone"))
     for number in range(100, 110):
         room.send(judge, plain(number))
-    clerk.downlink.loss = 200
+    clerk.downlink.losses.permille = 200
     room.tick(400_000)
     assert clerk.redundancy == 2
     room.route()
@@ -84,7 +84,7 @@ def test_receiver_without_red_gets_packets_twice_as_they_were() -> None:
     judge, clerk = room.add("judge"), room.add("clerk")
     room.route(("clerk", 0, "judge", "microphone"))
     room.send(judge, plain(99))
-    clerk.downlink.loss = 20
+    clerk.downlink.losses.permille = 20
     room.tick(400_000)
     first = [data for _, data in room.send(judge, plain(100))]
     second = [data for _, data in room.send(judge, plain(101))]
