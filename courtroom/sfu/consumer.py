@@ -112,7 +112,8 @@ class Place(Munger):
         """The layer has let go of this place."""
         self.ticket += 1
         if self.layer is not None:
-            self.leave(self.layer.newest, self.layer.last_at)
+            newest = self.layer.newest
+            self.leave(newest, self.layer.moment(newest, self.layer.last_at) if newest is not None else 0)
             self.layer = None
         self._repeated.clear()
         if self.kept:
@@ -124,7 +125,7 @@ class Place(Munger):
             self.layer.places.remove(self)
             self.leave_layer()
         self.layer, self.waits_for = layer, None
-        self.join(first, now, layer.codec.clock_rate)
+        self.join(first, layer.moment(first, now), layer.codec.clock_rate)
         self.report_due = True
         self.edge.first_at = self.edge.first_at or now
 

@@ -42,6 +42,11 @@ class Gaps:
             self._missing[index] = (now + REORDER_US, 0, now)
         return True
 
+    def give_up(self, count: int) -> None:
+        """So many more, and all that are open, are not worth asking for."""
+        self.lost += count + len(self._missing)
+        self._missing.clear()
+
     def arrived(self, index: int) -> None:
         self._missing.pop(index, None)
 

@@ -31,8 +31,11 @@ from courtroom.sfu.stats import Edge, Reception
 
 RING: Final = {"audio": 128, "video": 512}  # four seconds of a large layer
 LIVE_US: Final = 2_000_000
+PLAYABLE: Final = 20  # packets of sound that are worth asking for after an outage: 400 ms
 OVERHEAD: Final = HEADERS + 24  # what a packet costs a line beside its payload
 MAX_JUMP: Final = 3000  # a larger jump in sequence is a sender that began anew
+OUTAGE_US: Final = 800_000  # what got lost in a longer one is not asked for again
+MAX_QUEUED_US: Final = 5_000_000  # a packet is not believed to have been longer on its way
 
 
 class Tap(Protocol):
@@ -111,7 +114,7 @@ class Layer:
     __slots__ = (
         "_key_timestamp", "_octets", "_rated_at", "_unwrap", "clock", "codec", "demand", "gaps", "last_at",
         "media", "newest", "places", "producer", "rate", "reception", "reported_at", "retransmission", "rid",
-        "ring", "since", "ssrc", "taps", "waiting",
+        "ring", "since", "slept", "ssrc", "taps", "waiting",
     )  # fmt: skip
 
     def __init__(self, producer: Producer, rid: str, ssrc: int, codec: Codec, now: int) -> None:
@@ -128,6 +131,7 @@ class Layer:
         self.clock: ClockMap | None = None
         self.newest: Rtp | None = None
         self.last_at = self.since = now  # of the last packet; when packets began to come without a pause
+        self.slept = 0  # how long the pause was that the next packet ends
         self.places: list[Output] = []
         self.waiting: list[Output] = []
         self.taps: list[Tap] = []
@@ -149,8 +153,7 @@ class Layer:
             return False
         if before >= 0:
             if index > before + 1:
-                if not self.gaps.skipped(before + 1, index, now) and self.media == "video":
-                    self.demand.wish()
+                self._skipped(before + 1, index, now)
             elif index < before:
                 self.gaps.arrived(index)
         rtp.look(packet, self.codec)
@@ -162,13 +165,32 @@ class Layer:
             self.reception.packet(index, packet.timestamp, now)
         if now - self.last_at > LIVE_US:
             self.since = now
-        self.last_at = now
+        self.last_at, self.slept = now, 0
         if index > before:
             self._advance(packet, now)
         self._forward(packet, now, when, full)
         for tap in self.taps:
             tap.packet(self, packet, now)
         return True
+
+    def wake(self, now: int) -> None:
+        """Packets come again after a pause; call before the first of them is received."""
+        self.slept = now - self.last_at
+        self.last_at = self.since = now
+
+    def _skipped(self, first: int, end: int, now: int) -> None:
+        """Numbers were jumped over. After an outage a picture cannot be mended from what its sender still has, and the
+        line that has just come back is better used for a key frame than for what is over."""
+        outage = max(now - self.last_at, self.slept) >= OUTAGE_US
+        if outage and self.media == "video":
+            self.gaps.give_up(end - first)
+            self.demand.wish()
+        elif outage:
+            playable = max(first, end - PLAYABLE)
+            self.gaps.give_up(playable - first)
+            self.gaps.skipped(playable, end, now)
+        elif not self.gaps.skipped(first, end, now) and self.media == "video":
+            self.demand.wish()
 
     def misses(self, sequence: int) -> bool:
         """Whether the packet of this number has not come yet and would still be taken."""
@@ -324,6 +346,14 @@ class Layer:
             edge.packets += 1
             edge.octets += size
             edge.last_at = now
+
+    def moment(self, packet: Rtp, arrived: int) -> int:
+        """When a packet was captured, on the court clock (with the way it takes at best). ``arrived`` is what is left
+        where the sender's clock makes no sense."""
+        if self.clock is None:
+            return arrived
+        at = self.clock.at + self.distance_us(self.clock.timestamp, packet.timestamp)
+        return at if arrived - MAX_QUEUED_US <= at <= arrived else arrived
 
     def distance_us(self, first: int, second: int) -> int:
         ticks = ((second - first + 0x80000000) & 0xFFFFFFFF) - 0x80000000

@@ -236,18 +236,20 @@ class Router:
     def _receive(self, member: Member, layer: Layer, packet: Rtp, now: int, *, repeated: bool) -> None:
         if packet.payload_type != layer.codec.payload_type:
             layer = self._change_codec(member, layer, packet, now)
+        producer = layer.producer
+        if not producer.live and not repeated:
+            # before the packet is passed on: a key frame that ends a pause reaches those who wait for one
+            layer.wake(now)
+            self._live(producer, True)
+            self._attach_all(self._by_source.get((producer.member, producer.kind), ()), now)
+            self._recording.appeared(producer, now)
         if not layer.receive(packet, now, send_time(now), self.full, repeated=repeated):
             self._counters.drop("duplicate")
             return
-        producer = layer.producer
         if layer.media == "audio":
             level = wire.extension(packet, kinds.AUDIO_LEVEL)
             if level:
                 producer.voice.heard(level[0] & 0x7F, now)
-        if not producer.live:
-            self._live(producer, True)
-            self._attach_all(self._by_source.get((producer.member, producer.kind), ()), now)
-            self._recording.appeared(producer, now)
         if layer.since == now and len(producer.layers) > 1:
             self._select_all(producer, now)
         packet.data = b""  # what the ring keeps for repeats is the tail; both would be twice the memory
