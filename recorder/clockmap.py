@@ -27,7 +27,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from recorder.index import Ints, Run
+from recorder.columns import Ints
+from recorder.runs import Run
 
 WINDOW_US: Final = 5_000_000
 AROUND: Final = 6  # windows either side that the least delay is taken from

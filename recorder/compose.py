@@ -32,13 +32,16 @@ from courtroom.errors import BadMessage
 from courtroom.hearing.ledger import Entry
 from recorder import VERSION
 from recorder.clockmap import court_times
+from recorder.columns import Ints
 from recorder.crew import Crew, serve
-from recorder.index import Capture, Ints, Payloads, read_capture
+from recorder.index import read_capture
 from recorder.indexfile import load_index, save_index
 from recorder.join import Sound, join
 from recorder.ledgerfile import read_ledger, read_people, small_json
+from recorder.payloads import Payloads
 from recorder.picture.colours import FPS
 from recorder.picture.screen import SCREENS
+from recorder.runs import Capture
 from recorder.studio import SAMPLES, Look, Studio
 from recorder.timeline import Recording, recording_of
 

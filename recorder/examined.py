@@ -15,7 +15,7 @@ from courtroom.errors import BadMessage
 from courtroom.hearing.ledger import Entry, from_line
 from recorder.bagcheck import list_bag, open_inside, read_inside
 from recorder.findings import Check, check
-from recorder.index import Capture
+from recorder.runs import Capture
 from recorder.scan import Scan, capture_of, scan, scan_all
 from recorder.seal import span_digest
 from recorder.timeline import Recording, recording_of

@@ -24,10 +24,12 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from courtroom.errors import BadPacket
+from recorder.columns import Ints
 from recorder.depacketize import KEY, join
-from recorder.index import Ints, Payloads, Run, whole_frames
+from recorder.payloads import Payloads
 from recorder.picture.canvas import Bytes, Planes, Rect
 from recorder.picture.colours import FPS
+from recorder.runs import Run, whole_frames
 
 PATIENCE_US: Final = 2_000_000
 FRESH_US: Final = 1_000_000

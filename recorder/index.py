@@ -12,12 +12,10 @@ Pure apart from reading the files; the files are opened read-only and never foll
 
 from __future__ import annotations
 
-import mmap
 import os
 import struct
 import zlib
 from array import array
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -42,77 +40,18 @@ from courtroom.sfu.capture import (
     Track,
     read,
 )
-from recorder.columns import Bits, Bytes, Heads, heads
+from recorder.columns import Bits, Bytes, Heads, Ints, heads
 from recorder.names import PART, segment_number
+from recorder.payloads import Payloads
+from recorder.runs import Capture, Run, SegmentInfo
 
-Ints = npt.NDArray[np.int64]
-
-MAX_SEGMENT_BYTES: Final = 1 << 30  # a minute of a hundred seats at 100 Mbit/s together
 MAX_AT: Final = 1 << 53  # µs; no court lasts that long
-_OPEN_MAPS: Final = 64
 MAX_RUNS: Final = 4096  # that still grow; a sender that changes its SSRC with every packet ends here
 _HEAD: Final = struct.Struct(">IB")
 _PACKET: Final = struct.Struct(">HQ")
 _CRC: Final = struct.Struct(">I")
 _LEAST: Final = 11  # type, track, arrival
 _RTP_AT: Final = 15  # record head (5), track (2), arrival (8)
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentInfo:
-    """One file. ``first_at``/``last_at`` are of its records; ``alive`` are stretches with records no further than
-    ``index.SILENT_US`` apart; ``tear`` is '' for a file that ends in order."""
-
-    path: Path
-    number: int
-    size: int
-    first_at: int
-    last_at: int
-    tear: str
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One SSRC of one track. Arrays are parallel, in order of ``seq``.
-
-    ``seq`` and ``rtp`` are unwrapped; ``at`` is arrival in µs of the court clock; ``marker``, ``flags`` as in
-    ``depacketize``; ``file``/``offset``/``size`` say where the payload is. ``reports``: rows of (at, NTP µs, RTP
-    unwrapped).
-    """
-
-    track: Track
-    ssrc: int
-    seq: Ints
-    rtp: Ints
-    at: Ints
-    marker: npt.NDArray[np.bool_]
-    flags: npt.NDArray[np.uint8]
-    file: Ints
-    offset: Ints
-    size: Ints
-    reports: Ints
-
-    @property
-    def label(self) -> str:
-        return self.track.label
-
-
-@dataclass(frozen=True, slots=True)
-class Capture:
-    segments: tuple[SegmentInfo, ...]
-    runs: tuple[Run, ...]
-    notes: tuple[Note, ...]
-    beats: Ints  # arrival of every record that proves the writer alive, thinned to one per 100 ms
-    packets: Ints  # …and of every packet, thinned alike
-    unreadable: int  # packets left out because they were not RTP
-
-    @property
-    def first_at(self) -> int:
-        return min((segment.first_at for segment in self.segments), default=0)
-
-    @property
-    def last_at(self) -> int:
-        return max((segment.last_at for segment in self.segments), default=0)
 
 
 @dataclass(slots=True)
@@ -342,68 +281,3 @@ def _unwrap_reports(rows: list[tuple[int, int, int]], at: Ints, rtp: Ints) -> In
         step = (stamp - near + (1 << 31)) % (1 << 32) - (1 << 31)
         out[line] = when, ntp, near + step
     return out
-
-
-class Payloads:
-    """Payload bytes by (file, offset, size); at most ``_OPEN_MAPS`` files are mapped at a time."""
-
-    def __init__(self, paths: list[Path]) -> None:
-        self._paths = paths
-        self._maps: OrderedDict[int, mmap.mmap | bytes] = OrderedDict()
-        self._last: tuple[int, mmap.mmap | bytes] = -1, b""  # the file most readings go on in
-
-    def __enter__(self) -> Payloads:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        while self._maps:
-            self._drop()
-
-    def _drop(self) -> None:
-        file, old = self._maps.popitem(last=False)
-        if file == self._last[0]:
-            self._last = -1, b""
-        if isinstance(old, mmap.mmap):
-            old.close()
-
-    def _map(self, file: int) -> mmap.mmap | bytes:
-        found = self._maps.get(file)
-        if found is None:
-            fd = os.open(self._paths[file], os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            try:
-                size = os.fstat(fd).st_size
-                if size > MAX_SEGMENT_BYTES:
-                    raise BadMessage("segment_too_large")
-                found = mmap.mmap(fd, 0, access=mmap.ACCESS_READ) if size else b""
-            finally:
-                os.close(fd)
-            if len(self._maps) >= _OPEN_MAPS:
-                self._drop()
-            self._maps[file] = found
-        self._maps.move_to_end(file)
-        return found
-
-    def whole(self, file: int) -> bytes:
-        return self._map(file)[:]
-
-    def read(self, file: int, offset: int, size: int) -> bytes:
-        if file != self._last[0]:
-            self._last = file, self._map(file)
-        return self._last[1][offset : offset + size]
-
-
-def frames(run: Run) -> Iterator[tuple[int, int]]:
-    """``(first, last)`` packet positions of each whole video frame, in order (see ``whole_frames``)."""
-    first, last = whole_frames(run)
-    yield from zip(first.tolist(), last.tolist(), strict=True)
-
-
-def whole_frames(run: Run) -> tuple[Ints, Ints]:
-    """First and last packet of every frame that is whole: one time stamp, no number missing, start and marker there."""
-    count = len(run.seq)
-    change = np.flatnonzero(np.diff(run.rtp)) + 1
-    first = np.concatenate(([0], change)).astype(np.int64)
-    last = np.concatenate((change, [count])).astype(np.int64) - 1
-    gapless = run.seq[last] - run.seq[first] == last - first
-    good = gapless & run.marker[last] & ((run.flags[first] & 1) > 0)
-    return first[good], last[good]

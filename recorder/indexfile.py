@@ -20,7 +20,8 @@ import numpy as np
 
 from courtroom.errors import BadMessage
 from courtroom.sfu.capture import Note, Track
-from recorder.index import Capture, Ints, Run, SegmentInfo
+from recorder.columns import Ints
+from recorder.runs import Capture, Run, SegmentInfo
 
 _COLUMNS: Final = ("seq", "rtp", "at", "marker", "flags", "file", "offset", "size")
 _META: Final = "index.json"

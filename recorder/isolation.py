@@ -29,7 +29,7 @@ import numpy as np
 from courtroom.hearing.isolation import FOREVER, LEAVING_US, Isolated, Spans, Stay, isolated_seats, staff_of, tally
 from courtroom.hearing.ledger import canonical
 from courtroom.sfu.capture import Note
-from recorder.index import Ints
+from recorder.columns import Ints
 
 __all__ = ["Isolated", "certificates", "isolated_seats", "journal_of", "staff_of"]
 

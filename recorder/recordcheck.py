@@ -18,8 +18,8 @@ from recorder import recordinglaw
 from recorder.bag import ISOLATION, KEYS, PROGRAMME, certificates_of
 from recorder.bagcheck import safe_name
 from recorder.examined import Examined
-from recorder.index import MAX_SEGMENT_BYTES
 from recorder.ledgerfile import head_of
+from recorder.payloads import MAX_SEGMENT_BYTES
 from recorder.repaired import repaired
 from recorder.seal import signed_by
 from recorder.sealedjson import bounded_json

@@ -22,7 +22,7 @@ from courtroom.hearing import interruptions, phases, roles, rooms
 from courtroom.hearing.interruptions import BELONGS_TO, CONFIRM_WITHIN_US
 from courtroom.hearing.ledger import Entry, apply, event_of
 from courtroom.hearing.model import Hearing, Phase
-from recorder.index import Ints
+from recorder.columns import Ints
 from recorder.timeline import GRACE_US, LOST_US, Gap
 
 MAX_BREACHES: Final = 100

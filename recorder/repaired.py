@@ -19,7 +19,7 @@ import numpy as np
 
 from courtroom.sfu.sequence import unwrap
 from recorder.bagcheck import open_inside
-from recorder.index import Ints
+from recorder.columns import Ints
 from recorder.scan import BEAT_US, Scan
 from recorder.timeline import Gap
 

@@ -40,9 +40,12 @@ from courtroom.sfu.capture import (
     read,
 )
 from recorder.bagcheck import open_inside
+from recorder.columns import Ints
 from recorder.depacketize import flags, rtp_header
-from recorder.index import MAX_AT, MAX_SEGMENT_BYTES, Capture, Ints, SegmentInfo
+from recorder.index import MAX_AT
 from recorder.names import segment_number
+from recorder.payloads import MAX_SEGMENT_BYTES
+from recorder.runs import Capture, SegmentInfo
 from recorder.segmentcheck import Fault, segment_faults
 
 BEAT_US: Final = 100_000

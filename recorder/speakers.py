@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from recorder.clockmap import court_times
-from recorder.index import Payloads, read_capture
+from recorder.index import read_capture
 from recorder.ledgerfile import read_ledger
+from recorder.payloads import Payloads
 from recorder.timeline import recording_of
 from recorder.voices import Mixer, Voice
 

@@ -25,14 +25,16 @@ import numpy.typing as npt
 
 from courtroom.catalogue import Language
 from courtroom.hearing.ledger import Entry
+from recorder.columns import Ints
 from recorder.feeds import FRESH_US, STALE_US, Camera, VideoFeed
-from recorder.index import Capture, Ints, Payloads
+from recorder.payloads import Payloads
 from recorder.picture.canvas import Bytes, Planes, Rect
 from recorder.picture.colours import FPS
 from recorder.picture.fonts import find_fonts
 from recorder.picture.frame import STAGE, FrameRenderer, exhibit_area
 from recorder.picture.scene import Scene, TileState
 from recorder.picture.screen import SCREENS, Screen
+from recorder.runs import Capture
 from recorder.scenes import AWAITED, FRESH, STALE, SceneMaker, Sights
 from recorder.timeline import FRAME_US, Recording, States
 from recorder.voices import RATE, WINDOW_US, Mixer, Voice

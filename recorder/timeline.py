@@ -37,7 +37,9 @@ from courtroom.hearing.events import (
 from courtroom.hearing.ledger import Entry, apply, event_of
 from courtroom.hearing.model import Hearing
 from courtroom.sfu.capture import Note
-from recorder.index import MAX_AT, Capture, Ints
+from recorder.columns import Ints
+from recorder.index import MAX_AT
+from recorder.runs import Capture
 
 SILENT_US: Final = 2_000_000
 LOST_US: Final = 200_000

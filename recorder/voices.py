@@ -21,7 +21,9 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from recorder.index import Ints, Payloads, Run
+from recorder.columns import Ints
+from recorder.payloads import Payloads
+from recorder.runs import Run
 
 RATE: Final = 48_000
 JUMP: Final = RATE * 40 // 1000

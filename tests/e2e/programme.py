@@ -21,13 +21,14 @@ import numpy.typing as npt
 
 from courtroom.hearing.ledger import from_line
 from courtroom.hearing.model import Role, SeatPlan, Side
-from recorder.index import Capture, read_capture
+from recorder.index import read_capture
 from recorder.picture.canvas import Planes, Rect, cut, planes
 from recorder.picture.clock import ClockAtlas, clock_text
 from recorder.picture.emblem import emblem
 from recorder.picture.fonts import find_fonts
 from recorder.picture.frame import EMBLEM
 from recorder.picture.layout import Layout, place
+from recorder.runs import Capture
 from recorder.timeline import Recording, recording_of
 from tests.e2e.court import Court, Issued
 from tests.e2e.devices import DEFENDANT, EVERYBODY, Person, yuv

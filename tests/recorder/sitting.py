@@ -33,7 +33,8 @@ from courtroom.store.keys import SigningKey
 from courtroom.store.ledgers import SqlLedgers
 from courtroom.store.registry import SqlRegistry
 from courtroom.store.secrets import Vault
-from recorder.index import Capture, read_capture
+from recorder.index import read_capture
+from recorder.runs import Capture
 from tests.sfu import wire
 from tests.worker.client import Client
 

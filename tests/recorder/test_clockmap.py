@@ -9,7 +9,7 @@ import pytest
 
 from courtroom.sfu.capture import Track
 from recorder.clockmap import court_times, epoch_starts
-from recorder.index import Run
+from recorder.runs import Run
 
 DELAY = 30_000
 BASE = 1_795_484_520_000_000

@@ -19,9 +19,10 @@ from recorder import compose as module
 from recorder.clockmap import court_times
 from recorder.compose import Order, compose, work_on
 from recorder.crew import next_chunk
-from recorder.index import Payloads, read_capture
+from recorder.index import read_capture
 from recorder.indexfile import load_index, save_index
 from recorder.ledgerfile import read_ledger, read_people
+from recorder.payloads import Payloads
 from recorder.picture.canvas import planes
 from recorder.picture.clock import ClockAtlas, clock_text
 from recorder.picture.fonts import find_fonts

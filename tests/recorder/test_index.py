@@ -18,8 +18,10 @@ from courtroom.sfu.capture import Packet, Record
 from recorder.clockmap import court_times
 from recorder.depacketize import KEY, START, flags, join, rtp_header, vp8_descriptor
 from recorder.feeds import VideoFeed
-from recorder.index import Payloads, read_capture, whole_frames
+from recorder.index import read_capture
+from recorder.payloads import Payloads
 from recorder.picture.canvas import Rect
+from recorder.runs import whole_frames
 from tests.recorder import stage
 from tests.recorder.stage import SECOND, Sender, packetize, video_encoder, write_segment
 

@@ -13,7 +13,8 @@ import pytest
 
 from courtroom.sfu.capture import MAGIC, Chain, End, Header, Note, Packet, SenderReport, Track, encode, read
 from recorder import scan as scanning
-from recorder.index import Capture, read_capture
+from recorder.index import read_capture
+from recorder.runs import Capture
 from recorder.scan import Scan, capture_of, recorded, scan, scan_all
 from recorder.seal import HEAD, segment_spans
 from recorder.segmentcheck import segment_faults

@@ -13,7 +13,8 @@ import pytest
 from courtroom.sfu.capture import Packet, Record, Track
 from recorder.clockmap import court_times
 from recorder.feeds import Camera, VideoFeed
-from recorder.index import Payloads, read_capture
+from recorder.index import read_capture
+from recorder.payloads import Payloads
 from recorder.picture.canvas import Rect
 from recorder.voices import RATE, placed
 from tests.recorder.stage import SECOND, START, Sender, packetize, video_encoder, write_segment

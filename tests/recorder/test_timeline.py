@@ -12,8 +12,10 @@ from courtroom.errors import BadMessage
 from courtroom.hearing import events as e
 from courtroom.sfu.capture import Note
 from recorder.clockmap import court_times
-from recorder.index import Payloads, Run, read_capture
+from recorder.index import read_capture
+from recorder.payloads import Payloads
 from recorder.picture.scene import TileState
+from recorder.runs import Run
 from recorder.scenes import AWAITED, FRESH, STALE, SceneMaker, Sights
 from recorder.studio import Look, Studio
 from recorder.timeline import FRAME_US, Gap, Recording, States, recording_log, recording_of

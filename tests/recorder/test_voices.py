@@ -9,7 +9,9 @@ import numpy as np
 from courtroom.sfu.capture import Packet, Record
 from recorder.clockmap import court_times
 from recorder.depacketize import rtp_header
-from recorder.index import Payloads, Run, read_capture
+from recorder.index import read_capture
+from recorder.payloads import Payloads
+from recorder.runs import Run
 from recorder.voices import FADE, RATE, Mixer, Voice, placed, samples_of
 from tests.recorder.stage import SECOND, START, TONES, Sender, write_capture, write_segment
 

@@ -14,7 +14,8 @@ from courtroom.errors import BadPacket
 from courtroom.sfu import rtcp
 from courtroom.sfu.capture import MAGIC, End, Header, Packet, Record, Tear, Track, decode_batch, encode, read
 from recorder.depacketize import KEY, START
-from recorder.index import Run, read_capture, whole_frames
+from recorder.index import read_capture
+from recorder.runs import Run, whole_frames
 from tests.sfu import wire
 from tests.sfu.room import Camera, Room
 from tests.sfu.test_lossy_network import Line
