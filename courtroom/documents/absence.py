@@ -15,7 +15,8 @@ from typing import Any
 from courtroom.catalogue import LANGUAGES, Language
 from courtroom.documents import sheet
 from courtroom.documents.law import rule_table
-from courtroom.documents.wording import Limits, Subject, Words
+from courtroom.documents.lines import Limits
+from courtroom.documents.wording import Subject, Words
 from courtroom.hearing import drafts
 from courtroom.hearing.drafts import Draft
 from courtroom.hearing.ledger import Entry, SignedHead, replay

@@ -18,7 +18,8 @@ from typing import Any, Final
 import typst
 
 from courtroom.catalogue import Language
-from courtroom.documents.wording import Limits, Subject, Words
+from courtroom.documents.lines import Limits
+from courtroom.documents.wording import Subject, Words
 from courtroom.errors import Unavailable
 from courtroom.hearing.drafts import Draft
 from courtroom.hearing.rules import RuleTable

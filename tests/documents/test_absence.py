@@ -16,7 +16,8 @@ from courtroom.control.signals import STANDS_US
 from courtroom.documents import sheet
 from courtroom.documents.absence import Absence, absence_json, absence_of, absence_pdf
 from courtroom.documents.law import rule_table
-from courtroom.documents.wording import Limits, Words
+from courtroom.documents.lines import Limits
+from courtroom.documents.wording import Words
 from courtroom.hearing import commands as c
 from courtroom.hearing import drafts, preconditions, presence, statements
 from courtroom.hearing.ledger import SignedHead
