@@ -28,6 +28,7 @@ from courtroom.worker import dtls, srtp, stun
 from courtroom.worker.datagrams import pack_address
 from tests.bench.batch import SLOT, SLOTS, Slots, open_socket
 from tests.bench.film import film
+from tests.bench.incoming import Incoming, transport_wide
 from tests.bench.media import NOISE, STAMP, Numbers, Stream
 from tests.bench.words import Counted, Spec
 
@@ -40,29 +41,6 @@ FEEDBACK_NS = 101_000_000  # a little more than what ``Arrivals`` waits at least
 _HEAD = struct.Struct(">BBHII")
 
 Later = Callable[[int, Callable[[int], None]], None]
-
-
-class Incoming:
-    """One SSRC as received."""
-
-    __slots__ = ("counted", "highest", "received")
-
-    def __init__(self, sequence: int) -> None:
-        self.highest = sequence
-        self.received = 0
-        self.counted = (sequence - 1, 0)  # highest and received at the last count
-
-    def count(self, sequence: int) -> None:
-        step = ((sequence - self.highest + 0x8000) & 0xFFFF) - 0x8000
-        if step > 0:
-            self.highest += step
-        self.received += 1
-
-    def lost(self) -> int:
-        """Missing since the last count."""
-        highest, received = self.counted
-        self.counted = (self.highest, self.received)
-        return (self.highest - highest) - (self.received - received)
 
 
 class Peer:
@@ -292,7 +270,7 @@ class Peer:
                 self._rtcp(slot, length)
                 return
             if self.spec.wide and first & 0x10:
-                number = _element(slots.memory, at + 16, self.spec.wide)
+                number = transport_wide(slots.memory, at + 16, self.spec.wide)
                 self._arrivals.note(number, slots.arrived(slot) // 1000)
             if kind & 0x7F in self.spec.repairs:
                 self.tally.repairs += 1  # repeats and probes are not what anybody sent
@@ -403,13 +381,3 @@ class Peer:
             except SSL.Error:
                 self.error = "close_notify failed"
         self.sock.close()
-
-
-def _element(memory: bytearray, at: int, wanted: int) -> int:
-    """The number in a two-octet header extension of a one-byte block that starts at ``at`` (RFC 8285 4.2)."""
-    for _ in range(4):
-        head = memory[at]
-        if head >> 4 == wanted:
-            return memory[at + 1] << 8 | memory[at + 2]
-        at += (head & 0x0F) + 2 if head else 1
-    return 0

@@ -6,8 +6,8 @@ import pytest
 
 from courtroom.sfu import kinds, packet
 from tests.bench.batch import SLOT
+from tests.bench.incoming import Incoming, transport_wide
 from tests.bench.media import NOISE, STAMP, Numbers, Stream
-from tests.bench.peer import Incoming, _element
 
 FRAME_NS = 40_000_000
 
@@ -66,7 +66,7 @@ def test_the_stamp_says_when_by_whom_and_which() -> None:
     ("block", "number"), [("22aabbcc31012300", 0x0123), ("0031beef22aabbcc", 0xBEEF), ("00" * 16, 0)]
 )
 def test_the_transport_wide_number_is_found(block: str, number: int) -> None:
-    assert _element(bytearray.fromhex(block), 0, kinds.TRANSPORT_CC) == number
+    assert transport_wide(bytearray.fromhex(block), 0, kinds.TRANSPORT_CC) == number
 
 
 def test_a_gap_is_a_loss_and_the_wrap_is_none() -> None:
