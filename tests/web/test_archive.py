@@ -5,32 +5,16 @@ from __future__ import annotations
 import asyncio
 import copy
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Page
 
 from courtroom.hearing.signing import stroke_digest
 from tests.web.fixture import load
-from tests.web.harness import House, house, until
+from tests.web.harness import House, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def rooms() -> AsyncIterator[House]:
-    async with house() as it:
-        yield it
-
-
-@pytest.fixture
-def court_house(rooms: House) -> House:
-    rooms.court.commands.clear()
-    rooms.court.posts.clear()
-    rooms.court.refuse.clear()
-    return rooms
 
 
 async def posted(where: House, path: str) -> dict[str, Any]:

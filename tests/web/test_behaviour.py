@@ -6,32 +6,16 @@ import asyncio
 import copy
 import hashlib
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from courtroom.server.schemas import HearingBody, decode, plan_of
 from tests.web.fixture import NOW, load
-from tests.web.harness import House, house, until
+from tests.web.harness import House, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def rooms() -> AsyncIterator[House]:
-    async with house() as it:
-        yield it
-
-
-@pytest.fixture
-def court_house(rooms: House) -> House:
-    rooms.court.commands.clear()
-    rooms.court.posts.clear()
-    rooms.court.refuse.clear()
-    return rooms
 
 
 async def sent(where: House, kind: str) -> dict[str, Any]:

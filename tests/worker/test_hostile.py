@@ -36,24 +36,10 @@ from tests.worker.attack import (
     resident,
     settled,
 )
-from tests.worker.client import Client, Control, attribute, start
+from tests.worker.client import Client, Control, attribute
 
 FLOOD = 6000
 GROWTH = 3 << 20  # bytes of memory that a flood may leave behind once the worker is warm: noise of the allocator
-
-
-@pytest.fixture
-async def control() -> AsyncIterator[Control]:
-    async with start() as control:
-        yield control
-
-
-@pytest.fixture
-async def clients() -> AsyncIterator[list[Client]]:
-    clients: list[Client] = []
-    yield clients
-    for client in clients:
-        client.close()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -24,31 +23,8 @@ from courtroom.worker import stun
 from courtroom.worker.transport import QUIET_US
 from tests.browser.harness import Writer, wait_for
 from tests.sfu import wire
+from tests.worker.attack import connected
 from tests.worker.client import Client, Control, attribute, start
-
-
-@pytest.fixture
-async def control() -> AsyncIterator[Control]:
-    async with start() as control:
-        yield control
-
-
-@pytest.fixture
-async def clients() -> AsyncIterator[list[Client]]:
-    clients: list[Client] = []
-    yield clients
-    for client in clients:
-        client.close()
-
-
-async def connected(control: Control, clients: list[Client], *names: str, places: int = 1) -> list[Client]:
-    found = []
-    for name in names:
-        client = await Client.open(control, name, places, ("microphone", "camera"))
-        clients.append(client)
-        await client.connect(control, name)
-        found.append(client)
-    return found
 
 
 async def load(control: Control) -> m.WorkerLoad:

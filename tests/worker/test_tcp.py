@@ -10,7 +10,6 @@ import random
 import select
 import socket
 import struct
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -23,21 +22,7 @@ from courtroom.worker.stream import Stream
 from courtroom.worker.tcp import Streams
 from tests.sfu import wire
 from tests.worker.attack import connected, load
-from tests.worker.client import Client, Control, start
-
-
-@pytest.fixture
-async def control() -> AsyncIterator[Control]:
-    async with start() as control:
-        yield control
-
-
-@pytest.fixture
-async def clients() -> AsyncIterator[list[Client]]:
-    clients: list[Client] = []
-    yield clients
-    for client in clients:
-        client.close()
+from tests.worker.client import Client, Control
 
 
 def framed(data: bytes) -> bytes:
