@@ -5,8 +5,8 @@ Rules
 * ``narrow`` runs before anything is recorded: transports of seats that change room are closed, routes that are no
   longer allowed are gone when it returns. A worker that is dead forwards nothing, which is narrow enough.
 * ``settle`` runs after: the whole set of every room whose set differs is sent (``SetRoutes``, a new revision).
-* A seat has one transport that counts (``current``) and at most one on its way (``pending``); at connect the new one
-  takes over and the old one is closed: a reconnect replaces, never duplicates (invariant 3).
+* Which transport a seat has, and which is on its way, is in ``stays``; at connect the old one is closed before the new
+  one counts.
 * Every method is called by the hearing's actor alone, one at a time; the ``on_…`` methods only tell the actor.
 """
 
@@ -43,6 +43,7 @@ from courtroom.control.mediajournal import MediaJournal
 from courtroom.control.places import Places, mid
 from courtroom.control.routing import Applied, Desired, Stay, narrowed, wanted
 from courtroom.control.signals import Port, Reading
+from courtroom.control.stays import Stays
 from courtroom.control.workers import LATE_US, MediaWorker, WorkerPool
 from courtroom.errors import Refused, Unavailable
 from courtroom.hearing.model import Kind
@@ -74,8 +75,7 @@ class MediaPlane:
         self._tell = tell
         self._worker: MediaWorker | None = None
         self._rooms: dict[str, Applied] = {}
-        self._current: dict[str, Stay] = {}
-        self._pending: dict[str, Stay] = {}
+        self._stays = Stays()
         self._life = 0  # of the worker: how often it had died when we moved in
         self._epoch = 0
         self._revision = 0
@@ -107,17 +107,17 @@ class MediaPlane:
     # --- looking ----------------------------------------------------------------------------------
 
     def seat_of(self, transport: str) -> str | None:
-        for stays in (self._current, self._pending):
-            for seat, stay in stays.items():
-                if stay.transport == transport:
-                    return seat
-        return None
+        return self._stays.seat_of(transport)
 
     def is_current(self, transport: str) -> bool:
-        return any(stay.transport == transport for stay in self._current.values())
+        return self._stays.is_current(transport)
 
     def has_media(self, seat: str) -> bool:
-        return seat in self._current
+        return seat in self._stays.current
+
+    @property
+    def occupied(self) -> bool:
+        return bool(self._stays)
 
     def late_us(self, now: int) -> int:
         """How late our own processes were at worst in the last seconds; 0 when not worth mentioning."""
@@ -134,11 +134,11 @@ class MediaPlane:
         if load is None:
             return []
         lines = {one.transport: Reading(load.at, one.loss_permille, one.rtt_us, one.jitter_us) for one in load.quality}
-        return [(seat, lines[stay.transport]) for seat, stay in self._current.items() if stay.transport in lines]
+        return [(seat, lines[stay.transport]) for seat, stay in self._stays.current.items() if stay.transport in lines]
 
     def transport_of(self, seat: str) -> str:
         """The id of the transport that counts (the last part of its Location), '' when there is none."""
-        stay = self._current.get(seat)
+        stay = self._stays.current.get(seat)
         return stay.transport if stay is not None else ""
 
     def room_name(self, key: str) -> str:
@@ -147,10 +147,10 @@ class MediaPlane:
 
     def routes_of(self, seat: str) -> list[dict[str, Any]]:
         """``view.media.routes`` of a seat, from what the worker really forwards."""
-        stay = self._current.get(seat)
+        stay = self._stays.current.get(seat)
         if stay is None:
             return []
-        seats = {other.transport: other.seat for other in self._current.values()}
+        seats = self._stays.by_transport()
         applied = self._rooms.get(self._room(stay.key), Applied())
         return [
             {
@@ -172,7 +172,7 @@ class MediaPlane:
             quality.transport: "unstable" if quality.loss_permille > 50 or quality.rtt_us > 400_000 else "good"
             for quality in load.quality
         }
-        return {seat: words.get(stay.transport, "good") for seat, stay in self._current.items()}
+        return {seat: words.get(stay.transport, "good") for seat, stay in self._stays.current.items()}
 
     def speaking_seats(self, transports: Sequence[str]) -> list[str]:
         return [seat for transport in transports if (seat := self.seat_of(transport)) is not None]
@@ -202,7 +202,7 @@ class MediaPlane:
             worker.claim_room(room, self)
             _done(await worker.ask(lambda number: OpenRoom(number, room)))
             self._rooms[room] = Applied()
-        if earlier := self._pending.pop(seat, None):
+        if earlier := self._stays.pending.pop(seat, None):
             await self._close(earlier.transport)
         kinds = [kind for kind in (*PUBLISHABLE, Kind.SCREEN_SOUND) if kind in publish]
         if Kind.SCREEN in publish:
@@ -217,7 +217,7 @@ class MediaPlane:
                 lambda number: OpenTransport(number, room, stay.transport, places, [str(k) for k in kinds])
             )
         )
-        self._pending[seat] = stay
+        self._stays.pending[seat] = stay
         return stay.transport, reply.sdp
 
     async def answer(self, seat: str, transport: str, sdp: str) -> None:
@@ -230,40 +230,30 @@ class MediaPlane:
 
     async def promote(self, transport: str) -> str | None:
         """A transport is connected: it counts from now on. The seat it belongs to, if it is still wanted."""
-        for seat, stay in list(self._pending.items()):
-            if stay.transport == transport:
-                del self._pending[seat]
-                if before := self._current.pop(seat, None):
-                    await self._close(before.transport)
-                self._current[seat] = stay
-                return seat
-        return None
+        stay = self._stays.connected(transport)
+        if stay is None:
+            return None
+        if before := self._stays.current.pop(stay.seat, None):
+            await self._close(before.transport)
+        self._stays.current[stay.seat] = stay
+        return stay.seat
 
     def forget(self, transport: str) -> str | None:
         """The worker has closed a transport; the seat whose current one it was."""
-        for seat, stay in list(self._pending.items()):
-            if stay.transport == transport:
-                del self._pending[seat]
-        for seat, stay in list(self._current.items()):
-            if stay.transport == transport:
-                del self._current[seat]
-                return seat
-        return None
+        return self._stays.gone(transport)
 
     async def drop(self, seat: str) -> None:
         """Closes everything a seat has."""
-        for stays in (self._pending, self._current):
-            if stay := stays.pop(seat, None):
-                await self._close(stay.transport)
+        for stay in self._stays.leaving(seat):
+            await self._close(stay.transport)
 
     def lost_worker(self) -> list[str]:
         """The worker died: nothing is forwarded any more. The seats that had media."""
-        seats = list(self._current)
+        seats = list(self._stays.current)
         self.journal.worker_lost()
         if self.certificates is not None:
             self.certificates.worker_lost()
-        self._current.clear()
-        self._pending.clear()
+        self._stays.clear()
         self._rooms.clear()
         self.speaking = []
         self._epoch += 1
@@ -274,7 +264,7 @@ class MediaPlane:
 
     def prefer(self, seat: str, wishes: Sequence[Mapping[str, Any]]) -> None:
         """Tile widths by video m-line; unknown m-lines are ignored, they may belong to an earlier stay."""
-        stay = self._current.get(seat)
+        stay = self._stays.current.get(seat)
         worker = self._alive()
         if stay is None or worker is None:
             return
@@ -290,12 +280,9 @@ class MediaPlane:
 
     async def narrow(self, desired: Desired) -> None:
         """Nothing that ``desired`` does not allow is forwarded when this returns."""
-        for seat in {*self._current, *self._pending}:
-            for stays in (self._pending, self._current):
-                if (stay := stays.get(seat)) and desired.rooms.get(seat) != stay.key:
-                    del stays[seat]
-                    await self._close(stay.transport)
-        seats = {stay.transport: seat for seat, stay in self._current.items()}
+        for stay in self._stays.misplaced(desired.rooms):
+            await self._close(stay.transport)
+        seats = self._stays.by_transport()
         for room, applied in list(self._rooms.items()):
             left = narrowed(applied, desired, seats)
             if not await self._apply(room, *left) and self._rooms[room].forwarded != left:
@@ -305,7 +292,7 @@ class MediaPlane:
         """Everything that ``desired`` allows and that has transports is forwarded; whether anything changed."""
         changed = False
         for room in list(self._rooms):
-            members = {seat: stay for seat, stay in self._current.items() if self._room(stay.key) == room}
+            members = {seat: stay for seat, stay in self._stays.current.items() if self._room(stay.key) == room}
             changed |= await self._apply(room, *wanted(members, desired))
         return changed
 
@@ -350,10 +337,8 @@ class MediaPlane:
         return worker
 
     def _own(self, seat: str, transport: str) -> None:
-        for stays in (self._pending, self._current):
-            if (stay := stays.get(seat)) and stay.transport == transport:
-                return
-        raise Refused("not_found")
+        if not self._stays.owns(seat, transport):
+            raise Refused("not_found")
 
     async def _close(self, transport: str) -> None:
         """Returns when the transport is gone; its routes go with it."""
@@ -380,8 +365,8 @@ class MediaPlane:
 
     async def close(self) -> None:
         """The hearing is over and its record is whole: every transport and room is closed, the journal let go of."""
-        for seat in {*self._current, *self._pending}:
-            await self.drop(seat)
+        for stay in self._stays.all_leaving():
+            await self._close(stay.transport)
         if self._worker is not None:
             for room in list(self._rooms):
                 try:

@@ -75,7 +75,7 @@ async def actor(tmp_path: Path) -> AsyncIterator[CourtroomActor]:
 async def seen_and_heard(actor: CourtroomActor) -> Page:
     page = Page("c-1", "page-1")
     await actor.attach(PLAINTIFF, page)
-    actor.media._current[PLAINTIFF] = Stay(PLAINTIFF, "t-1", "courtroom", Places(1))
+    actor.media._stays.current[PLAINTIFF] = Stay(PLAINTIFF, "t-1", "courtroom", Places(1))
     return page
 
 

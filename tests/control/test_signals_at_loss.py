@@ -67,7 +67,7 @@ async def test_the_workers_readings_and_our_disk_stand_beside_it(actor: Courtroo
     await actor.attach(PLAINTIFF, page)
     worker: MediaWorker = actor.media._pool.workers[0]
     actor.media._worker = worker
-    actor.media._current[PLAINTIFF] = Stay(PLAINTIFF, "t-1", "courtroom", Places(1))
+    actor.media._stays.current[PLAINTIFF] = Stay(PLAINTIFF, "t-1", "courtroom", Places(1))
     now = actor._clock.now()
     for second in range(20, 0, -1):
         at = now - second * 1_000_000
@@ -77,7 +77,7 @@ async def test_the_workers_readings_and_our_disk_stand_beside_it(actor: Courtroo
         actor.connections.read_lines()
     await actor.submit(ObserveCapture(what="defect", detail={"code": "disk_slow", "at": now}))
     actor.media._worker = None  # it is never asked for anything here
-    actor.media._current.clear()
+    actor.media._stays.current.clear()
     await drop(actor, page)
     ((_, *found),) = await losses(actor)
     assert found == ["line_quality", "high_loss", "capture_trouble"]
