@@ -12,11 +12,13 @@ Reference: COURT.md 6; Online Litigation Rules (2021) art. 25.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from courtroom.hearing import deliveries, presence
 from courtroom.hearing import events as e
+from courtroom.hearing.evidence import at_rest
 from courtroom.hearing.model import Attribution, Cause, Presence, RoomKind, Seat, Spell
 from courtroom.hearing.presence import Row
 
@@ -29,7 +31,7 @@ PRESENCE_IN: Final = {
 
 
 def begun(
-    seat: Seat, state: Presence, at: int, seq: int, cause: Cause | None = None, evidence: tuple[Row, ...] = ()
+    seat: Seat, state: Presence, at: int, seq: int, cause: Cause | None = None, evidence: Sequence[Row] = ()
 ) -> Seat:
     """Begins a spell, unless the one that lasts is in just that state already."""
     last = seat.timeline[-1] if seat.timeline else None
@@ -47,7 +49,7 @@ def ended(timeline: tuple[Spell, ...], at: int) -> tuple[Spell, ...]:
     last = timeline[-1]
     if last.since == at and last.cause is None:
         return timeline[:-1]
-    return (*timeline[:-1], replace(last, until=at))
+    return (*timeline[:-1], replace(last, until=at, evidence=at_rest(last.evidence)))
 
 
 def connected(seat: Seat, connection: str, at: int, seq: int) -> Seat:
@@ -78,7 +80,8 @@ def attributed(seat: Seat, event: e.CauseAttributed, at: int, seq: int) -> Seat:
         state = spell.state if spell.state is Presence.EXCUSED else _gone(cause)
         rows = presence.weighed((*spell.evidence, *_cited(evidence, seq)), cause)
         known = (*spell.attributions, Attribution(cause, at, seq))
-        changed = replace(spell, state=state, cause=cause, evidence=rows, attributions=known)
+        said = at_rest(rows) if spell.until else rows
+        changed = replace(spell, state=state, cause=cause, evidence=said, attributions=known)
         return replace(seat, timeline=(*seat.timeline[:index], changed, *seat.timeline[index + 1 :]))
     return seat
 

@@ -8,6 +8,7 @@ COURT.md 6; Online Litigation Rules art. 25.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -60,6 +61,6 @@ class Spell:
     since: int
     until: int = 0
     cause: Cause | None = None
-    evidence: tuple[dict[str, str | int], ...] = ()
+    evidence: Sequence[dict[str, str | int]] = ()
     seq: int = 0
     attributions: tuple[Attribution, ...] = ()  # oldest first; the last one is ``cause``
