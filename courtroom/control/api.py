@@ -13,7 +13,7 @@ docket.close()`` at the end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -104,8 +104,25 @@ class Copy:
     made_at: int | None = None
 
 
+class Listed(Protocol):
+    """What lists show of a hearing, open or not; ``hearing`` may lack what only its own pages show, ``names`` too."""
+
+    @property
+    def hearing(self) -> Hearing: ...
+
+    @property
+    def names(self) -> Mapping[str, str]: ...
+
+    @property
+    def archive(self) -> Archive: ...
+
+
 class Courtroom(Protocol):
-    """One hearing and everybody connected to it."""
+    """One hearing and everybody connected to it.
+
+    Not to be kept over minutes: when nobody is connected and nobody has asked for it for a while it is let out of
+    memory, and this object answers ``Unavailable("court_busy")``. ``Docket.open`` gives the one that holds.
+    """
 
     @property
     def id(self) -> str: ...
@@ -157,7 +174,17 @@ class Courtroom(Protocol):
 
     def presence(self) -> dict[str, Any]: ...
 
-    async def ledger(self) -> list[Entry]: ...
+    async def ledger(self) -> list[Entry]:
+        """The whole of it, for those who must go through it more than once."""
+        ...
+
+    def lines(self) -> AsyncIterator[str]:
+        """The same as canonical lines, read as they are wanted."""
+        ...
+
+    async def entries_of(self, *types: str) -> list[Entry]:
+        """Entries of these types, in order."""
+        ...
 
     async def head(self) -> SignedHead: ...
 
@@ -203,9 +230,17 @@ class Docket(Protocol):
 
     async def create(self, plan: HearingPlan) -> Created: ...
 
-    def courtrooms(self) -> Sequence[Courtroom]: ...
+    def listed(self) -> AsyncIterator[Listed]:
+        """Every hearing once: those on the shelf, oldest first, then those that are open."""
+        ...
 
-    def find(self, hearing: str) -> Courtroom | None: ...
+    async def names(self, hearing: str) -> Mapping[str, str]:
+        """Names by seat."""
+        ...
+
+    async def open(self, hearing: str) -> Courtroom | None:
+        """The hearing of this id, brought back from the ledger when it is not open; ``None`` when there is none."""
+        ...
 
     def reachable_at(self, url: str) -> None:
         """The pages are served at ``url``: notices may go out with links to them."""

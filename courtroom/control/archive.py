@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -20,7 +20,7 @@ from courtroom.control.api import Archive
 from courtroom.control.copies import CopyJobs
 from courtroom.control.speakers import SpeakerIndex
 from courtroom.errors import Refused, Unavailable
-from courtroom.hearing.ledger import Entry, SignedHead, to_line
+from courtroom.hearing.ledger import Entry, SignedHead
 from courtroom.hearing.model import Hearing
 
 ATTEMPTS: Final = 3
@@ -28,6 +28,7 @@ SETTLE_PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 """A writer that died is back long before the last of these; a full disk may need a person."""
 VERIFY_TIMEOUT_S: Final = 600.0
 MAX_LINE: Final = 1 << 20
+LINES_AT_ONCE: Final = 500
 
 log = structlog.get_logger()
 
@@ -44,7 +45,9 @@ class Closed(Protocol):
     @property
     def names(self) -> Any: ...
 
-    async def ledger(self) -> list[Entry]: ...
+    def lines(self) -> AsyncIterator[str]: ...
+
+    async def entries_of(self, *types: str) -> list[Entry]: ...
 
     async def head(self) -> SignedHead: ...
 
@@ -76,12 +79,30 @@ class ArchiveJobs:
     def programme(self, bag: Path) -> Path:
         return bag / "data" / "programme.mp4"
 
+    @property
+    def stamps(self) -> bool:
+        """Whether seals get a time-stamp here."""
+        return self._tsa is not None
+
+    async def stamped(self, hearing: str) -> bool:
+        return await asyncio.to_thread((self.bag(hearing) / "timestamp.tsr").exists)
+
+    async def sealed(self, hearing: str) -> Archive | None:
+        """The archive that lies in its place, if it does."""
+        bag = self.bag(hearing)
+        there = await asyncio.to_thread(_is_sealed, bag)
+        return _sealed(bag, await asyncio.to_thread(_seal, bag)) if there else None
+
+    def missing(self, hearings: Sequence[str]) -> list[str]:
+        """Those of ``hearings`` whose archive is not there (looks at the disk: not in the event loop)."""
+        return [hearing for hearing in hearings if not _is_sealed(self.bag(hearing))]
+
     async def make(self, closed: Closed) -> AsyncIterator[Archive]:
         """Every state the archive goes through; the last one is ``sealed``, ``failed`` or ``none``."""
         bag = self.bag(closed.id)
         if await asyncio.to_thread(_is_sealed, bag):
             await self._stamp(bag)
-            yield Archive("sealed", 100, None, bag, await asyncio.to_thread(_seal, bag))
+            yield _sealed(bag, await asyncio.to_thread(_seal, bag))
             return
         take = await self._take_of(closed)
         if not take:
@@ -96,7 +117,7 @@ class ArchiveJobs:
                 async for state in self._attempt(closed, take, bag):
                     yield state
                 if await asyncio.to_thread(_is_sealed, bag):
-                    yield Archive("sealed", 100, None, bag, await asyncio.to_thread(_seal, bag))
+                    yield _sealed(bag, await asyncio.to_thread(_seal, bag))
                     return
                 log.error("archive_attempt_failed", hearing=closed.id, attempt=attempt)
             yield Archive("failed")
@@ -167,16 +188,14 @@ class ArchiveJobs:
         return [*keys, "--tsa-url", self._tsa[0], "--tsa-ca", str(self._tsa[1])] if self._tsa else keys
 
     async def _take_of(self, closed: Closed) -> str:
-        for entry in await closed.ledger():
-            if entry.type == "recording_started":
-                return str(entry.body["take"])
-        return ""
+        begun = await closed.entries_of("recording_started")
+        return str(begun[0].body["take"]) if begun else ""
 
     async def _attempt(self, closed: Closed, take: str, bag: Path) -> AsyncIterator[Archive]:
         work = self._directory / f"{closed.id}.work"
         head = await closed.head()
-        entries = await closed.ledger()
-        await asyncio.to_thread(_prepare, work, entries, head, dict(closed.names))
+        await asyncio.to_thread(_prepare, work, head, dict(closed.names))
+        await write_lines(work / "ledger.jsonl", closed.lines())
         font = ["--font", str(self._font)] if self._font else []
         seal = await asyncio.to_thread(self._seal)
         process = await asyncio.create_subprocess_exec(
@@ -212,12 +231,32 @@ def _progress(line: bytes) -> Archive | None:
         return None
 
 
-def _prepare(work: Path, entries: list[Entry], head: SignedHead, names: dict[str, str]) -> None:
+async def write_lines(file: Path, lines: AsyncIterator[str]) -> None:
+    """A ledger into a file, some hundred lines at a time."""
+    await asyncio.to_thread(file.write_bytes, b"")
+    waiting: list[str] = []
+
+    def write() -> None:
+        with file.open("a", encoding="utf-8") as out:
+            out.writelines(waiting)
+
+    async for line in lines:
+        waiting.append(line + "\n")
+        if len(waiting) >= LINES_AT_ONCE:
+            await asyncio.to_thread(write)
+            waiting.clear()
+    await asyncio.to_thread(write)
+
+
+def _prepare(work: Path, head: SignedHead, names: dict[str, str]) -> None:
     work.mkdir(parents=True, exist_ok=True)
-    (work / "ledger.jsonl").write_text("".join(to_line(entry) + "\n" for entry in entries), encoding="utf-8")
     fields = {name: getattr(head, name) for name in ("hearing", "seq", "hash", "at", "signature", "key")}
     (work / "head.json").write_text(json.dumps(fields), encoding="utf-8")
     (work / "people.json").write_text(json.dumps(names, ensure_ascii=False), encoding="utf-8")
+
+
+def _sealed(bag: Path, seal: dict[str, Any]) -> Archive:
+    return Archive("sealed", 100, None, bag, seal)
 
 
 def _is_sealed(bag: Path) -> bool:

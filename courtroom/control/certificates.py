@@ -13,13 +13,13 @@ Rules (COURT.md 5, OLR art. 26)
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Final
 
 from courtroom.channel.messages import EdgeCounter, TransportChanged
 from courtroom.hearing.commands import ObserveCapture
 from courtroom.hearing.events import Event, SeatMoved
-from courtroom.hearing.isolation import SHARED, Edge, Isolated, Stay, Tally, isolated_seats, staff_of, tally
+from courtroom.hearing.isolation import SHARED, Edge, Isolated, Stay, Tally, Testimonies, tally
 from courtroom.hearing.ledger import Entry
 
 WAIT_S: Final = 10.0
@@ -36,7 +36,7 @@ class Certificates:
     def __init__(
         self,
         note: Callable[[ObserveCapture], None],
-        ledger: Callable[[], Awaitable[Sequence[Entry]]],
+        ledger: Callable[[], AsyncIterator[Entry]],
         isolated: Callable[[], frozenset[str]],
     ) -> None:
         self._note = note
@@ -100,10 +100,11 @@ class Certificates:
     async def issue(self, seats: Sequence[str]) -> None:
         """One certificate for each of these seats that must be isolated."""
         settled = await self._settled(seats)
-        entries = await self._ledger()
-        staff = staff_of(entries)
-        opened = next((entry.at for entry in entries if entry.body.get("phase") == "open"), 0)
-        for who in isolated_seats(entries):
+        found = Testimonies()
+        async for entry in self._ledger():
+            found.add(entry)
+        staff, opened = found.staff, found.opened_at
+        for who in found.isolated():
             if who.seat in seats:
                 complete = settled and self._lost_at <= max(opened, self._since.get(who.seat, 0))
                 self._note(ObserveCapture(what="isolation", detail=self._certificate(who, staff, complete=complete)))

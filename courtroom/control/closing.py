@@ -5,6 +5,8 @@ Rules
 * The ledger hears of the archive's end once, also when a restart finds it done.
 * Every read is a ledger line before anything is handed over (invariant 10).
 * A take that broke is opened again beside the inbox: the hearing does not wait for the writer's disk.
+* ``done`` is said only when nothing is owed any more: sealed and in the ledger, stamped and copied where that is asked
+  for, every ordered copy made. A failed archive is not done: it is tried again at the next start.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ from courtroom.control.clock import CourtClock
 from courtroom.control.copies import Copies
 from courtroom.control.media import MediaPlane
 from courtroom.control.recording import Recording
+from courtroom.control.shelf import brief_of
 from courtroom.errors import Refused
 from courtroom.hearing.commands import Command, ObserveArchive, ObserveCapture
 from courtroom.hearing.signing import seal_detail
+from courtroom.store.ports import Shelved
 
 DRAIN_TIMEOUT_S: Final = 40.0  # a worker gives up what the writer has not answered for 30 s
 REOPEN_S: Final = 1.0
@@ -61,6 +65,7 @@ class Closing:
         self._jobs = jobs
         self._clock = clock
         self.archive = Archive()
+        self._settled = False
         self.copies = Copies(room, jobs.copies, clock.now)
 
     # --- the take ---------------------------------------------------------------------------------
@@ -111,14 +116,50 @@ class Closing:
                 await room.end_media()
             room.post(room.tell)
         if self.archive.state not in ("sealed", "failed"):
+            self._settled = self.archive.state == "none"
             return
-        known = {entry.body["what"] for entry in await room.ledger() if entry.type == "archive_noted"}
+        known = await self._known()
         if self.archive.state not in known:
             await room.submit(ObserveArchive(what=self.archive.state, detail=seal_detail(room.id, self.archive.seal)))
         if self.archive.state == "sealed" and "copied" not in known:
             room.recording.copy_bag(room.id, str(self.archive.seal.get("root_sha256", "")))
         if self.archive.state == "sealed":
             await self.copies.resume()
+            self._settled = True
+
+    async def _known(self) -> set[str]:
+        """What the ledger says of the archive."""
+        return {entry.body["what"] for entry in await self._room.entries_of("archive_noted")}
+
+    # --- nothing owed -----------------------------------------------------------------------------
+
+    async def recall(self) -> None:
+        """What lies in its place already is there at once for whoever asks first."""
+        try:
+            found = await self._jobs.sealed(self._room.id)
+        except Refused as error:  # one damaged archive keeps nobody from the others
+            log.error("archive_not_read", hearing=self._room.id, code=error.code)
+            return
+        if found is not None:
+            self.archive = found
+            await self.copies.resume()
+
+    @property
+    def done(self) -> bool:
+        """As far as this process knows; ``shelved`` looks at the disk and at the ledger."""
+        return self._settled and not self._room.recording.busy and self.copies.idle
+
+    async def shelved(self) -> Shelved | None:
+        """What the store is told when nothing is owed; ``None`` while something is."""
+        room, hearing = self._room, self._room.hearing
+        sealed = self.archive.state == "sealed"
+        stamped = sealed and await self._jobs.stamped(room.id)
+        copied = sealed and room.recording.copies and room.recording.copied and "copied" in await self._known()
+        there = not sealed or await self._jobs.sealed(room.id) is not None
+        wanting = sealed and ((self._jobs.stamps and not stamped) or (room.recording.copies and not copied))
+        if not there or wanting:
+            return None
+        return Shelved(room.id, hearing.seq, sealed, stamped, copied, brief_of(hearing, self.archive))
 
     # --- reading ----------------------------------------------------------------------------------
 

@@ -67,6 +67,11 @@ class Connections:
         self._kept: dict[str, tuple[str, asyncio.TimerHandle | None]] = {}  # transports whose page is away
         self._early: dict[str, tuple[int, tuple[Row, ...]]] = {}  # evidence ahead of its loss
 
+    @property
+    def occupied(self) -> bool:
+        """Whether anybody is here, or is waited for in these seconds."""
+        return bool(self.sessions or self._kept)
+
     def close(self) -> None:
         """Sessions are told to come back; presence is not touched."""
         for timer in self._timers.values():

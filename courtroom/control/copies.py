@@ -60,7 +60,7 @@ class Room(Protocol):
 
     async def submit(self, command: Command) -> int: ...
 
-    async def ledger(self) -> list[Entry]: ...
+    async def entries_of(self, *types: str) -> list[Entry]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +143,8 @@ class Copies:
         async with self._turn:
             if self._known:
                 return
-            for entry in await self._room.ledger():
-                if entry.type == "archive_noted":
-                    self._remember(str(entry.body["what"]), entry.body["detail"], entry.at)
+            for entry in await self._room.entries_of("archive_noted"):
+                self._remember(str(entry.body["what"]), entry.body["detail"], entry.at)
             self._known = True
             for copy in list(self._copies.values()):
                 there = await asyncio.to_thread(self._jobs.file(self._room.id, copy.id).is_file)
@@ -163,6 +162,11 @@ class Copies:
     def listed(self) -> Sequence[Copy]:
         """Every copy, the oldest first; who may see which is ``access.may_see_copy``."""
         return list(self._copies.values())
+
+    @property
+    def idle(self) -> bool:
+        """Whether every copy that was ordered is made."""
+        return not self._tasks and all(copy.state == "ready" for copy in self._copies.values())
 
     def get(self, copy: str) -> Copy | None:
         return self._copies.get(copy)

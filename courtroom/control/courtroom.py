@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import structlog
 
-from courtroom.channel.messages import ProducerChanged, SpeakingChanged, TransportChanged
 from courtroom.control.api import Archive, Copy, Session
 from courtroom.control.archive import ArchiveJobs
 from courtroom.control.capture import CaptureWriter
@@ -28,8 +27,9 @@ from courtroom.control.clock import CourtClock
 from courtroom.control.closing import Closing
 from courtroom.control.connections import Connections, Evidence, fact
 from courtroom.control.heads import EVERY_S, Heads
+from courtroom.control.heard import Heard
 from courtroom.control.inbox import Inbox
-from courtroom.control.media import Desired, MediaPlane, WorkerDown
+from courtroom.control.media import Desired, MediaPlane
 from courtroom.control.notify.notices import Notices
 from courtroom.control.recording import Recording
 from courtroom.control.relay import Relay
@@ -52,9 +52,8 @@ from courtroom.hearing.decide import decide
 from courtroom.hearing.events import CaptureNoted, DevicesChanged, Event, RecordingEnded, RecordingStarted
 from courtroom.hearing.evolve import evolve, settle
 from courtroom.hearing.guards import allowed
-from courtroom.hearing.ledger import Entry, SignedHead, entry_for
+from courtroom.hearing.ledger import Entry, SignedHead, entry_for, from_line
 from courtroom.hearing.model import Hearing, RoomKind
-from courtroom.hearing.phases import recording_on
 from courtroom.hearing.rooms import must_be_isolated
 from courtroom.hearing.view import presence_report
 from courtroom.store.ports import Ledgers
@@ -108,14 +107,16 @@ class CourtroomActor:
             reopen=lambda: self.beside(self._closing.reopen, "reopen"),
             copies=copies,
         )
+        self._hear = Heard(self, self._speech, clock)
         self.media = MediaPlane(hearing.id, pool, self._hear, self.recording.mark)
         self.certificates = self.media.certificates = Certificates(
-            lambda observation: self.post(lambda: self.carry_out(observation)), self.ledger,
+            lambda observation: self.post(lambda: self.carry_out(observation)), self.entries,
             lambda: frozenset(s.id for s in self._hearing.seats.values() if must_be_isolated(self._hearing, s)),
         )  # fmt: skip
         self.connections = Connections(self, clock)
-        self._closing = Closing(self, archives, clock)
+        self._closing: Closing = Closing(self, archives, clock)
         self._tasks: list[asyncio.Task[None]] = []
+        self._beside: set[asyncio.Task[None]] = set()
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -127,28 +128,50 @@ class CourtroomActor:
         ]
 
     async def recover(self) -> None:
-        """After a restart of control: the hearing stands where it stood; whoever was connected was cut off by us."""
-        now = self._clock.now()
-        self.recording.remember(await self.ledger())
+        """From the ledger alone, after a restart of control or from the shelf: the hearing stands where it stood;
+        whoever was connected when we died was cut off by us."""
+        now, hearing = self._clock.now(), self._hearing
+        self.recording.remember(await self.entries_of("capture_noted"))
         self.certificates.recovered(now)
-        hearing = self._hearing
-        if hearing.take and not hearing.closed_at:
+        if hearing.closed_at:
+            await self._closing.recall()
+            self.post(self._closing.finish)
+            return
+        if hearing.take:
             self.recording.media_lost(hearing.at, "control_restarted")
             await self._inbox.do(self._closing.reopen)
         for seat in hearing.seats.values():
             if seat.connected:
                 evidence = (fact(presence.CONTROL_RESTARTED, now),)
                 await self.submit(ObserveLoss(seat=seat.id, connection=seat.connection, evidence=evidence))
-        if hearing.closed_at:
-            self.post(self._closing.finish)
+
+    def idle(self) -> bool:
+        """Whether nobody is here, nothing is under way and nothing is owed any more that only this process knows of: it
+        could be let out of memory now. A hearing that has not begun waits for its people on the shelf as well."""
+        hearing, waiting = self._hearing, self._inbox.busy or any(not task.done() for task in self._beside)
+        if waiting or self.connections.occupied or self.media.occupied or self.faults.keys() - {"store_failed"}:
+            return False
+        if self._notices is not None and self._notices.owes(self):
+            return False
+        if hearing.opened_at:
+            return self._closing.done
+        return bool(hearing.closed_at) or not any(seat.connected for seat in hearing.seats.values())
+
+    async def shelve(self) -> bool:
+        """Has the store know that nothing is owed to this hearing's record; False when that is not so."""
+        found = await self._closing.shelved()
+        await self._sign_head()
+        return found is not None and await self._ledgers.shelve(found, self._fence)
 
     async def close(self) -> None:
-        """The process ends: sessions are told to come back, nothing is lost, presence is not touched."""
+        """Out of memory: sessions are told to come back, nothing is lost, presence is not touched. Whoever asks this
+        object for something afterwards hears ``Unavailable("court_busy")``."""
         self.connections.close()
         await self._closing.copies.close()
-        for task in self._tasks:
+        self._inbox.close()
+        for task in (*self._tasks, *self._beside):
             task.cancel()
-        for task in self._tasks:
+        for task in (*self._tasks, *self._beside):
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self._sign_head()
@@ -176,6 +199,16 @@ class CourtroomActor:
 
     async def ledger(self) -> list[Entry]:
         return await self._ledgers.entries(self.id)
+
+    def lines(self) -> AsyncIterator[str]:
+        return self._ledgers.lines(self.id)
+
+    async def entries(self) -> AsyncIterator[Entry]:
+        async for line in self.lines():
+            yield from_line(line)
+
+    async def entries_of(self, *types: str) -> list[Entry]:
+        return await self._ledgers.entries_of(self.id, types)
 
     async def head(self) -> SignedHead:
         return await self._sign_head()
@@ -284,8 +317,9 @@ class CourtroomActor:
 
     def beside(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
         """Not in turn: the hearing does not wait for it; ended with the process."""
-        self._tasks = [task for task in self._tasks if not task.done()]
-        self._tasks.append(asyncio.create_task(work(), name=f"{name}-{self.id}"))
+        task = asyncio.create_task(work(), name=f"{name}-{self.id}")
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
 
     async def _leave(self, command: Leave) -> int:
         seq = await self.carry_out(command)
@@ -380,62 +414,12 @@ class CourtroomActor:
                 self._shown[seat] = (session.id, shown)
                 session.push_view(picture)
 
-    # --- what the worker reports ------------------------------------------------------------------
-
-    def _hear(self, message: object) -> None:
-        match message:
-            case WorkerDown():
-                self.post(self._worker_down)
-            case TransportChanged():
-                self.post(lambda: self._transport_changed(message))
-            case SpeakingChanged(room=room, transports=transports):
-                if room == f"{self.id}/{RoomKind.COURTROOM.value}":
-                    self.media.speaking = self.media.speaking_seats(transports)
-                    heard = self.media.speaking if recording_on(self._hearing) else ()
-                    self._speech.changed(heard, self._clock.now())
-                    self.post(self.tell)
-            case ProducerChanged():
-                pass  # what a seat sends is told by its own set_devices; liveness shows in the picture itself
-            case _:
-                log.warning("unexpected_message", hearing=self.id)
-
-    async def _worker_down(self) -> None:
-        now = self._clock.now()
-        seats = self.media.lost_worker()
-        if self._hearing.take:
-            self.recording.media_lost(now, "worker_died")
-        for seat in seats:
-            await self.connections.lose(seat, (fact(presence.WORKER_DIED, now),))
-        await self.tell()
-
-    async def _transport_changed(self, change: TransportChanged) -> None:
-        match change.state:
-            case "connected" | "back":
-                seat = await self.media.promote(change.transport) or self.media.seat_of(change.transport)
-                if seat is None:
-                    return
-                await self.connections.media_back(seat)
-                await self.widen()
-                if self._hearing.take:
-                    self.recording.media_back(self._clock.now())
-                await self.tell()
-            case "silent":
-                await self.connections.media_silent(change)
-            case "closed":
-                seat = self.media.forget(change.transport)
-                if seat is not None:
-                    await self.widen()
-                    await self.connections.media_closed(seat, change)
-                    await self.tell()
-            case _:
-                log.warning("unexpected_state", hearing=self.id)
+    # --- by the clock -----------------------------------------------------------------------------
 
     async def _note_speech(self) -> None:
         note = self._speech.note(self._clock.now())
         if note is not None:
             await self.carry_out(note)
-
-    # --- heads ------------------------------------------------------------------------------------
 
     async def _sign_now_and_then(self) -> None:
         """A chain alone misses truncation: the head is signed at least every ten seconds while things happen."""

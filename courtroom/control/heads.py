@@ -28,6 +28,9 @@ class Heads:
 
     async def of(self, last: Entry) -> SignedHead:
         """The kept head of ``last``; ``Unavailable("store_failed")`` when it cannot be kept."""
+        if self._newest is None:
+            kept = await self._ledgers.head(last.hearing)
+            self._newest = kept if kept is not None and (kept.hash, kept.key) == (last.hash, self._key_hex) else None
         if self._newest is None or self._newest.seq != last.seq:
             at = self._clock.now()
             signature = self._sign(head_bytes(last.hearing, last.seq, last.hash, at)).hex()

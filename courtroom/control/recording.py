@@ -49,6 +49,7 @@ class Recording:
         self._copies = copies
         self._copy_failing_since = 0
         self._sealed: set[str] = set()
+        self._uncopied: set[str] = set()
         self._progress: CaptureProgress | None = None
         self._troubles: dict[str, int] = {}  # code → since
         self._gap_from = 0
@@ -57,13 +58,26 @@ class Recording:
         self._turn = asyncio.Lock()
         self.take = ""
 
+    @property
+    def busy(self) -> bool:
+        """Whether the writer has a take of this hearing."""
+        return bool(self.take)
+
+    @property
+    def copies(self) -> bool:
+        """Whether this court keeps a second copy of everything."""
+        return self._copies is not None
+
+    @property
+    def copied(self) -> bool:
+        """Whether every sealed segment lies a second time elsewhere."""
+        return not self._uncopied
+
     def remember(self, entries: Iterable[Entry]) -> None:
-        """What the ledger already knows, at start. What has no second copy is copied now; a defect that stood when we
-        died is over when bytes are on disk again."""
+        """What the ledger already knows (its ``capture_noted``), at start. What has no second copy is copied now; a
+        defect that stood when we died is over when bytes are on disk again."""
         to_copy: dict[str, tuple[str, str]] = {}
         for entry in entries:
-            if entry.type != "capture_noted":
-                continue
             detail = entry.body["detail"]
             match entry.body["what"]:
                 case "sealed":
@@ -83,6 +97,7 @@ class Recording:
 
     def _copy(self, take: str, segment: str, sha256: str) -> None:
         if self._copies is not None:
+            self._uncopied.add(segment)
             self._copies.segment(self, take, segment, sha256)
 
     def copy_bag(self, hearing: str, root: str) -> None:
@@ -92,6 +107,7 @@ class Recording:
 
     def on_copied(self, what: str, sha256: str, place: str) -> None:
         if what:
+            self._uncopied.discard(what)
             self._note(ObserveCapture(what="copied", detail={"segment": what, "sha256": sha256, "place": place}))
         else:
             self._note(ObserveArchive(what="copied", detail={"root": sha256, "place": place}))

@@ -13,7 +13,7 @@ The certificate given at a dismissal (``courtroom.control.certificates``) and th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -68,27 +68,49 @@ class Tally:
     sources: dict[str, int] = field(default_factory=dict)
 
 
-def isolated_seats(entries: Sequence[Entry]) -> list[Isolated]:
-    hearing: Hearing | None = None
-    begun: dict[str, int] = {}
-    inside: dict[str, list[tuple[int, int]]] = {}
-    for entry in entries:
-        hearing = apply(hearing, entry)
+class Testimonies:
+    """Who must be isolated and when each was in the courtroom; given a ledger entry by entry, from its first."""
+
+    def __init__(self) -> None:
+        self.staff: frozenset[str] = frozenset()
+        self.opened_at = 0
+        self._hearing: Hearing | None = None
+        self._begun: dict[str, int] = {}
+        self._inside: dict[str, list[tuple[int, int]]] = {}
+
+    def add(self, entry: Entry) -> None:
+        if self._hearing is None:
+            self.staff = staff_of([entry])
+        if entry.body.get("phase") == "open":
+            self.opened_at = self.opened_at or entry.at
+        hearing = self._hearing = apply(self._hearing, entry)
         for seat in hearing.seats.values():
             here = rooms.in_courtroom(seat) and hearing.phase not in phases.OVER
-            if here and seat.id not in begun:
-                begun[seat.id] = entry.at
-            elif not here and seat.id in begun:
-                inside.setdefault(seat.id, []).append((begun.pop(seat.id), entry.at))
-    if hearing is None:
-        return []
-    for name, at in begun.items():
-        inside.setdefault(name, []).append((at, FOREVER))
-    return [
-        Isolated(seat.id, lead.id, seat.role.value, tuple(inside.get(seat.id, ())))
-        for seat in hearing.seats.values()
-        if (lead := rooms.principal(hearing, seat)) is not None
-    ]
+            if here and seat.id not in self._begun:
+                self._begun[seat.id] = entry.at
+            elif not here and seat.id in self._begun:
+                self._inside.setdefault(seat.id, []).append((self._begun.pop(seat.id), entry.at))
+
+    def isolated(self) -> list[Isolated]:
+        """As far as the ledger has been told; who is inside now is so for ever."""
+        hearing = self._hearing
+        if hearing is None:
+            return []
+        inside = {name: tuple(spans) for name, spans in self._inside.items()}
+        for name, at in self._begun.items():
+            inside[name] = (*inside.get(name, ()), (at, FOREVER))
+        return [
+            Isolated(seat.id, lead.id, seat.role.value, inside.get(seat.id, ()))
+            for seat in hearing.seats.values()
+            if (lead := rooms.principal(hearing, seat)) is not None
+        ]
+
+
+def isolated_seats(entries: Iterable[Entry]) -> list[Isolated]:
+    found = Testimonies()
+    for entry in entries:
+        found.add(entry)
+    return found.isolated()
 
 
 def staff_of(entries: Sequence[Entry]) -> frozenset[str]:

@@ -18,6 +18,7 @@ from courtroom.errors import BadMessage, Refused
 from courtroom.hearing.commands import ObserveSelfTest
 from courtroom.hearing.ledger import to_line
 from courtroom.hearing.model import Hearing, Seat
+from courtroom.server import jsonl
 from courtroom.server.auth import Doors, Seated, court_now, is_id
 from courtroom.server.limits import Limits
 from courtroom.server.middleware import body_of
@@ -88,7 +89,8 @@ class Api:
 
     async def index(self, request: web.Request) -> web.Response:
         await self.doors.staff(request)
-        return _json([summary(one.hearing) for one in self.docket.courtrooms()])
+        rows = [msgspec.json.encode(summary(one.hearing)) async for one in self.docket.listed()]
+        return web.Response(body=b"[" + b",".join(rows) + b"]", content_type="application/json")
 
     async def show(self, request: web.Request) -> web.Response:
         courtroom = await self._staff_courtroom(request)
@@ -105,12 +107,11 @@ class Api:
             }
         )
 
-    async def ledger(self, request: web.Request) -> web.Response:
+    async def ledger(self, request: web.Request) -> web.StreamResponse:
         courtroom = await self._staff_courtroom(request)
         head = await courtroom.head()
-        lines = "".join(to_line(entry) + "\n" for entry in await courtroom.ledger())
         headers = {"Content-Type": "application/jsonl; charset=utf-8", "Courtroom-Head": to_line(head)}
-        return web.Response(body=lines.encode(), headers=headers)
+        return await jsonl.answer(request, courtroom.lines(), headers)
 
     async def presence(self, request: web.Request) -> web.Response:
         courtroom = await self._staff_courtroom(request)
@@ -118,7 +119,7 @@ class Api:
 
     async def _staff_courtroom(self, request: web.Request) -> Courtroom:
         await self.doors.staff(request)
-        return find(self.docket, request.match_info["id"])
+        return await find(self.docket, request.match_info["id"])
 
     # --- seats: media -----------------------------------------------------------------------------
 
@@ -185,8 +186,8 @@ class Api:
         return await body_of(request, self.limits.json, self.limits.body_s)
 
 
-def find(docket: Docket, hearing: str) -> Courtroom:
-    courtroom = docket.find(hearing) if is_id(hearing) else None
+async def find(docket: Docket, hearing: str) -> Courtroom:
+    courtroom = await docket.open(hearing) if is_id(hearing) else None
     if courtroom is None:
         raise not_found()
     return courtroom

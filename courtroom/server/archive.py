@@ -68,7 +68,7 @@ class Archives:
     async def reader(self, request: web.Request) -> tuple[Courtroom, str]:
         """The courtroom and who reads: ``staff`` or a seat of the bench or the clerk."""
         if await self._doors.is_staff(request):
-            return find(self._docket, request.match_info["id"]), STAFF
+            return await find(self._docket, request.match_info["id"]), STAFF
         seated = await self._doors.seat(request)
         if Role(seated.role) not in roles.STAFF:
             raise not_found()
@@ -126,13 +126,13 @@ class Archives:
 
     async def accesses(self, request: web.Request) -> web.Response:
         courtroom, _ = await self.reader(request)
-        listed = accesses(courtroom, await courtroom.ledger())
+        listed = accesses(courtroom, await courtroom.entries_of("archive_noted"))
         return web.Response(body=msgspec.json.encode({"accesses": listed}), content_type="application/json")
 
     async def isolation(self, request: web.Request) -> web.Response:
         """The certificates given at dismissals; the sealed one is in the archive and is what counts afterwards."""
         courtroom, _ = await self.reader(request)
-        listed = certificates(await courtroom.ledger())
+        listed = certificates(await courtroom.entries_of("capture_noted"))
         return web.Response(body=msgspec.json.encode({"certificates": listed}), content_type="application/json")
 
 

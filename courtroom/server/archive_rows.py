@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from courtroom.catalogue import Language, known, text
-from courtroom.control.api import Courtroom
+from courtroom.control.api import Courtroom, Listed
 from courtroom.hearing import access, holds, roles, signing
 from courtroom.hearing.ledger import Entry, SignedHead
 from courtroom.hearing.model import Hearing, Role, Seat
@@ -27,7 +27,7 @@ MAX_SPELLS: Final = 2000
 MAX_QUERY: Final = 100
 
 
-def seal_state(courtroom: Courtroom) -> str:
+def seal_state(courtroom: Listed) -> str:
     """One of ``SEAL_STATES``: what a person must know before relying on this recording."""
     if courtroom.archive.state == "failed":
         return "failed"
@@ -38,7 +38,7 @@ def seal_state(courtroom: Courtroom) -> str:
     return "explained" if courtroom.hearing.explanation else "unexplained"
 
 
-def archive_row(courtroom: Courtroom, now: int) -> dict[str, Any]:
+def archive_row(courtroom: Listed, now: int) -> dict[str, Any]:
     """A line of the list; ``now`` µs, for holds that end by themselves."""
     hearing = courtroom.hearing
     answers = signing.register(hearing, {})
@@ -168,7 +168,7 @@ def phases(courtroom: Courtroom) -> list[dict[str, Any]]:
     return [{"phase": phase, "from_at": at, "to_at": to} for phase, at, to in spans if at < to]
 
 
-def gaps(courtroom: Courtroom) -> list[dict[str, Any]]:
+def gaps(courtroom: Listed) -> list[dict[str, Any]]:
     """``[{"from_at", "to_at", "reason", "fault", "by": [names]}]``: one line each of the recording log."""
     hearing, names = courtroom.hearing, courtroom.names
     people = {gap.since: gap.by for gap in hearing.interruptions if gap.by}
@@ -189,11 +189,11 @@ def _names(seats: Iterable[str], names: Mapping[str, str]) -> list[str]:
     return [name for seat in seats if (name := names.get(seat, ""))]
 
 
-def _faults(courtroom: Courtroom) -> bool:
+def _faults(courtroom: Listed) -> bool:
     return any(gap["fault"] for gap in gaps(courtroom))
 
 
-def _duration(courtroom: Courtroom) -> int:
+def _duration(courtroom: Listed) -> int:
     if "duration_us" in courtroom.archive.seal:
         return int(courtroom.archive.seal["duration_us"])
     hearing = courtroom.hearing
@@ -297,7 +297,7 @@ def _keeping(courtroom: Courtroom, entries: list[Entry], now: int, *, may_lift: 
         for hold in reversed(holds.holds_of(entries))
     ]
     return {
-        "retention": holds.retention_of(entries, hearing.closed_at or entries[-1].at),
+        "retention": holds.retention_of(entries, hearing.closed_at or hearing.at),
         "periods": list(holds.PERIODS),
         "holds": listed,
         "in_force": sum(one["state"] == "in_force" for one in listed),

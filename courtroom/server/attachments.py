@@ -94,8 +94,7 @@ class Attachments:
             kind = await self._taken(request, seated, sha256, size)
         finally:
             del self._coming[seat.id]
-        await self._record(seated, sha256, size, kind)
-        kept = statements.attachment_of(_seat(seated), sha256)
+        kept = statements.attachment_of(await self._record(seated, sha256, size, kind), sha256)
         return _json(_told(kept) if kept is not None else {}, status=201)
 
     async def _taken(self, request: web.Request, seated: Seated, sha256: str, size: int) -> str:
@@ -133,13 +132,15 @@ class Attachments:
             raise Refused("attachment_kind")
         return name
 
-    async def _record(self, seated: Seated, sha256: str, size: int, kind: str) -> None:
-        courtroom, seat = seated.courtroom, seated.seat
+    async def _record(self, seated: Seated, sha256: str, size: int, kind: str) -> Seat:
+        seat = seated.seat
+        courtroom = await find(self._docket, seated.courtroom.id)  # an upload may have taken minutes
         try:
             await courtroom.submit(ObserveAttachment(seat=seat, sha256=sha256, size=size, kind=kind))
         except Refused:  # the seat was removed meanwhile
             await asyncio.to_thread(self._files.withdraw, courtroom.id, seat, sha256)
             raise
+        return courtroom.hearing.seats[seat]
 
     # --- giving out -------------------------------------------------------------------------------
 
@@ -183,7 +184,7 @@ class Attachments:
         """The courtroom, whose files, and who asks; ``not_found`` for everybody else."""
         owner = request.match_info["seat"]
         if await self._doors.is_staff(request):
-            courtroom, reader = find(self._docket, request.match_info["id"]), STAFF
+            courtroom, reader = await find(self._docket, request.match_info["id"]), STAFF
         else:
             seated = await self._doors.seat(request)
             courtroom, reader = seated.courtroom, seated.seat

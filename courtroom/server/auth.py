@@ -110,7 +110,7 @@ class Doors:
     async def by_token(self, token: str) -> Seated:
         """The seat a summons link was made for; no second factor is asked here."""
         key = await self._registry.seat_by_token(token_hash(token)) if 0 < len(token) <= MAX_TOKEN else None
-        return self._seated(key)
+        return await self._seated(key)
 
     async def by_summons(self, token: str) -> Seated:
         """For the join page alone: the summons link, or the link of a notice whose button was pressed."""
@@ -121,7 +121,7 @@ class Doors:
             link = await self._registry.notice_link(token_hash(token), self._now()) if known else None
             if link is None or not link.read_at:
                 raise
-            return self._seated(SeatKey(link.hearing, link.seat))
+            return await self._seated(SeatKey(link.hearing, link.seat))
 
     async def by_token_and_code(self, token: str, code: str | None) -> Seated:
         seated = await self.by_token(token)
@@ -149,7 +149,7 @@ class Doors:
         if not 0 < len(session) <= MAX_TOKEN:
             raise not_found()
         key = await self._registry.session(token_hash(session), self._now())
-        return self._seated(key if key is not None and key.seat == seat else None)
+        return await self._seated(key if key is not None and key.seat == seat else None)
 
     async def new_session(self, seated: Seated) -> str:
         """A browser session; the seat's earlier one ends."""
@@ -172,8 +172,8 @@ class Doors:
             raise Refused("too_fast")
         return seated
 
-    def _seated(self, key: SeatKey | None) -> Seated:
-        courtroom = self._docket.find(key.hearing) if key is not None else None
+    async def _seated(self, key: SeatKey | None) -> Seated:
+        courtroom = await self._docket.open(key.hearing) if key is not None else None
         if key is None or courtroom is None or key.seat not in courtroom.hearing.seats:
             raise not_found()
         return Seated(courtroom, key.seat)

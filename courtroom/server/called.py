@@ -83,7 +83,7 @@ class Called:
         token = request.match_info["token"]
         known = len(token) <= MAX_TOKEN
         link = await self._registry.notice_link(token_hash(token), court_now()) if known else None
-        courtroom = self._docket.find(link.hearing) if link is not None else None
+        courtroom = await self._docket.open(link.hearing) if link is not None else None
         if link is None or courtroom is None or link.seat not in courtroom.hearing.seats:
             raise not_found()
         return link, courtroom, _notice(courtroom, link.seat, int(link.notice))
@@ -117,7 +117,7 @@ class Called:
 
     async def _reported(self, key: tuple[str, str, int], channel: str, state: str, detail: str) -> None:
         hearing, seat, seq = key
-        courtroom = self._docket.find(hearing)
+        courtroom = await self._docket.open(hearing)
         if courtroom is None or _notice(courtroom, seat, seq) is None:
             raise not_found()
         await self._note(courtroom, seat, seq, channel, state, detail)

@@ -54,7 +54,7 @@ class RecipientCopies:
 
     async def _asker(self, request: web.Request) -> tuple[Courtroom, str]:
         if await self._doors.is_staff(request):
-            return find(self._docket, request.match_info["id"]), STAFF
+            return await find(self._docket, request.match_info["id"]), STAFF
         seated = await self._doors.seat(request)
         return seated.courtroom, seated.seat
 

@@ -53,7 +53,7 @@ async def demo_hearing(docket: Docket, path: Path) -> list[DemoSeat]:
     content = await asyncio.to_thread(read_secret, path)
     if content is not None:
         kept = msgspec.json.decode(content, type=_Kept)
-        if docket.find(kept.hearing) is not None:
+        if await docket.open(kept.hearing) is not None:
             return kept.seats
     created = await docket.create(plan_of(DEMO, True, court_now()))
     seats = [DemoSeat(str(one.role), one.name, one.token) for one in created.seats]

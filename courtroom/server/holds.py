@@ -64,7 +64,7 @@ class Holds:
     async def _desk(self, request: web.Request) -> tuple[Courtroom, str, Role | None]:
         """The courtroom, who asks (``staff`` or a seat of the bench or the clerk), and that seat's role."""
         if await self._doors.is_staff(request):
-            return find(self._docket, request.match_info["id"]), STAFF, None
+            return await find(self._docket, request.match_info["id"]), STAFF, None
         seated = await self._doors.seat(request)
         if Role(seated.role) not in roles.STAFF:
             raise not_found()
@@ -77,7 +77,7 @@ class Holds:
     async def order(self, request: web.Request) -> web.Response:
         courtroom, by, role = await self._desk(request)
         body = decode(await body_of(request, MAX_BODY, self._limits.body_s), HoldBody)
-        known = {hold.id: hold for hold in holds.holds_of(await courtroom.ledger())}
+        known = {hold.id: hold for hold in holds.holds_of(await courtroom.entries_of("archive_noted"))}
         if body.lift:
             if role not in (None, Role.PRESIDING_JUDGE):
                 raise Refused("not_allowed")
@@ -101,8 +101,8 @@ class Holds:
 
 async def facts(courtroom: Courtroom) -> dict[str, Any]:
     """``{retention, holds}`` as the ledger tells them."""
-    entries = await courtroom.ledger()
-    closed_at = courtroom.hearing.closed_at or entries[-1].at
+    entries = await courtroom.entries_of("archive_noted")
+    closed_at = courtroom.hearing.closed_at or courtroom.hearing.at
     return {
         "retention": holds.retention_of(entries, closed_at),
         "holds": [asdict(hold) for hold in holds.holds_of(entries)],

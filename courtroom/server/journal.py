@@ -23,7 +23,8 @@ from courtroom.errors import BadMessage, Refused
 from courtroom.hearing import clientjournal
 from courtroom.hearing.clientjournal import Clock, Note
 from courtroom.hearing.commands import ObserveEvidence, ObserveJournal
-from courtroom.server.auth import Doors, Seated, court_now, is_id
+from courtroom.server.api import find
+from courtroom.server.auth import Doors, Seated, court_now
 from courtroom.server.limits import Buckets, Limits
 from courtroom.server.middleware import body_of
 from courtroom.server.problems import not_found
@@ -97,8 +98,8 @@ class Journals:
         """Every entry that was kept, one a line, under its chain."""
         await self._doors.staff(request)
         hearing, seat = request.match_info["id"], request.match_info["seat"]
-        courtroom = self._docket.find(hearing) if is_id(hearing) else None
-        if courtroom is None or seat not in courtroom.hearing.seats:
+        courtroom = await find(self._docket, hearing)
+        if seat not in courtroom.hearing.seats:
             raise not_found()
         lines = "".join(lines for _, lines in await self._registry.journal(hearing, seat))
         return web.Response(body=lines.encode(), headers={"Content-Type": "application/jsonl; charset=utf-8"})

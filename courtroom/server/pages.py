@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -23,12 +24,13 @@ from aiohttp import web
 
 from courtroom.catalogue import LANGUAGES, Language, bundle, known, text
 from courtroom.config import Settings
-from courtroom.control.api import Docket
+from courtroom.control.api import Docket, Listed
 from courtroom.errors import CourtroomError, Refused
 from courtroom.hearing import roles, signing
 from courtroom.hearing.commands import Consent
 from courtroom.hearing.model import Hearing
 from courtroom.hearing.rooms import must_be_isolated
+from courtroom.server.api import find
 from courtroom.server.archive_rows import MAX_QUERY, SEAL_STATES, archive_page, archive_row, found_by
 from courtroom.server.auth import (
     SEAT_SESSION_S,
@@ -44,11 +46,15 @@ from courtroom.server.limits import Limits
 from courtroom.server.logs import log
 from courtroom.server.middleware import ADDRESS, body_of
 from courtroom.server.problems import LANG_COOKIE, language, not_found, status_of
-from courtroom.server.rows import docket_row
+from courtroom.server.rows import Newest, docket_row
 from courtroom.server.signatures import explained, may_look
 from courtroom.server.signatures import facts as signature_facts
 
 LARGE_COOKIE: Final = "large"
+MAX_ROWS: Final = 200
+"""Of a page's list, beside the hearings that are open: a court has tens of thousands."""
+SHOWN_OF: Final = ("archive_noted", "capture_noted", "explanation_signed")
+"""What the page of one archive shows of the ledger itself."""
 YEAR_S: Final = 365 * 24 * 3600
 MAX_NEXT: Final = 512
 FORM: Final = "application/x-www-form-urlencoded"
@@ -178,9 +184,20 @@ class Pages:
         if not await self._doors.is_staff(request):
             return _see_other("/")
         lang, now = language(request), court_now()
-        rows = [docket_row(one, lang) for one in self._docket.courtrooms()]
+        rows = [docket_row(one, names, lang) for one, names in await self._on_docket()]
         rows.sort(key=lambda row: (not _same_day(row["scheduled_at"], now), row["scheduled_at"]))
         return self.draw(request, "docket.html", hearings=rows, health=self._docket.health())
+
+    async def _on_docket(self) -> list[tuple[Listed, Mapping[str, str]]]:
+        """What is open, and of what is not the newest; the others are found in the archive."""
+        at_hand: list[tuple[Listed, Mapping[str, str]]] = []
+        newest = Newest[Listed](MAX_ROWS)
+        async for one in self._docket.listed():
+            if one.names:
+                at_hand.append((one, one.names))
+            else:
+                newest.add(one.hearing.scheduled_at, one)
+        return at_hand + [(one, await self._docket.names(one.hearing.id)) for one in newest.listed()]
 
     async def archives(self, request: web.Request) -> web.Response:
         if not await self._doors.is_staff(request):
@@ -188,26 +205,28 @@ class Pages:
         query, seal = request.query.get("q", "")[:MAX_QUERY], request.query.get("seal", "")
         seal = seal if seal in SEAL_STATES else ""
         now = court_now()
-        rows = [archive_row(one, now) for one in self._docket.courtrooms() if one.hearing.opened_at]
-        rows.sort(key=lambda row: row["opened_at"], reverse=True)
-        found = [row for row in rows if found_by(row, query, seal)]
-        facts = {"all": len(rows), "query": query, "seal": seal, "seals": SEAL_STATES}
-        return self.draw(request, "archive.html", hearings=found, **facts)
+        found, known = Newest[dict[str, Any]](MAX_ROWS), 0
+        async for one in self._docket.listed():
+            if not one.hearing.opened_at:
+                continue
+            known += 1
+            if found_by(row := archive_row(one, now), query, seal):
+                found.add(row["opened_at"], row)
+        facts = {"all": known, "query": query, "seal": seal, "seals": SEAL_STATES}
+        return self.draw(request, "archive.html", hearings=found.listed(), **facts)
 
     async def archive(self, request: web.Request) -> web.Response:
         if await self._doors.is_staff(request):
-            courtroom, reader = self._docket.find(request.match_info["id"]), STAFF
+            courtroom, reader = await find(self._docket, request.match_info["id"]), STAFF
         else:
             seated = await self._doors.seat(request)
             if seated.courtroom.hearing.seats[seated.seat].role not in roles.STAFF:
                 raise not_found()
             courtroom, reader = seated.courtroom, seated.seat
-        if courtroom is None:
-            raise not_found()
         explanation = await explained(courtroom)
         facts = archive_page(
-            courtroom, reader, await courtroom.head(), await courtroom.ledger(), explanation, language(request),
-            court_now(),
+            courtroom, reader, await courtroom.head(), await courtroom.entries_of(*SHOWN_OF), explanation,
+            language(request), court_now(),
         )  # fmt: skip
         return self.draw(request, "archive_hearing.html", court=courtroom.hearing.case.court, **facts)
 

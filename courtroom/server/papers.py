@@ -21,6 +21,7 @@ from courtroom.documents.absence import Absence, absence_json, absence_of, absen
 from courtroom.errors import Refused
 from courtroom.hearing import fairness
 from courtroom.hearing.access import at_desk
+from courtroom.server.api import find
 from courtroom.server.archive_rows import parts
 from courtroom.server.auth import Doors, court_now, is_id
 from courtroom.server.problems import not_found
@@ -90,10 +91,7 @@ class Papers:
     async def _asked(self, request: web.Request) -> tuple[Courtroom, str]:
         """The hearing, for those who may read its papers, and the query by which their own pages name them."""
         if await self._doors.is_staff(request):
-            found = self._docket.find(request.match_info["id"]) if is_id(request.match_info["id"]) else None
-            if found is None:
-                raise not_found()
-            return found, ""
+            return await find(self._docket, request.match_info["id"]), ""
         seated = await self._doors.seat(request)
         if not at_desk(seated.courtroom.hearing, seated.courtroom.hearing.seats[seated.seat]):
             raise not_found()

@@ -5,20 +5,42 @@ The archive's pages are in ``archive_rows``.
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Final
+from itertools import count
+from typing import Any, Final, Generic, TypeVar
 
 from courtroom.catalogue import Language, text
-from courtroom.control.api import Courtroom
+from courtroom.control.api import Listed
 from courtroom.hearing import roles
-from courtroom.hearing.model import Phase, Presence, Role
+from courtroom.hearing.model import Hearing, Phase, Presence, Role
+
+T = TypeVar("T")
 
 _URGENT: Final = frozenset({"help", "urgent"})
 _OVER: Final = frozenset({Phase.CLOSED, Phase.MOVED_OFFLINE})
 
 
-def docket_row(courtroom: Courtroom, lang: Language) -> dict[str, Any]:
-    hearing = courtroom.hearing
+class Newest(Generic[T]):
+    """The ``most`` rows with the largest ``at``."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._heap: list[tuple[int, int, T]] = []
+        self._count = count()
+
+    def add(self, at: int, row: T) -> None:
+        keep = heapq.heappush if len(self._heap) < self._most else heapq.heappushpop
+        keep(self._heap, (at, -next(self._count), row))
+
+    def listed(self) -> list[T]:
+        """Newest first; as they came where they are as old."""
+        return [row for _, _, row in sorted(self._heap, key=lambda one: one[:2], reverse=True)]
+
+
+def docket_row(listed: Listed, names: Mapping[str, str], lang: Language) -> dict[str, Any]:
+    hearing = listed.hearing
     required = [one for one in hearing.seats.values() if one.plan.required]
     return {
         "id": hearing.id,
@@ -26,22 +48,22 @@ def docket_row(courtroom: Courtroom, lang: Language) -> dict[str, Any]:
         "scheduled_at": hearing.scheduled_at,
         "phase": hearing.phase.value,
         "seats": len(hearing.seats),
-        "parties": _named(courtroom, roles.PARTIES),
-        "bench": _named(courtroom, roles.BENCH),
+        "parties": _named(hearing, names, roles.PARTIES),
+        "bench": _named(hearing, names, roles.BENCH),
         "connected": sum(one.connected for one in required),
         "required": len(required),
-        "alerts": _alerts(courtroom, lang),
-        "archive": courtroom.archive.state,
+        "alerts": _alerts(listed, lang),
+        "archive": listed.archive.state,
     }
 
 
-def _named(courtroom: Courtroom, wanted: frozenset[Role]) -> str:
-    seats = [one for one in courtroom.hearing.seats.values() if one.role in wanted]
-    return "、".join(name for one in seats if (name := courtroom.names.get(one.id, "")))
+def _named(hearing: Hearing, names: Mapping[str, str], wanted: frozenset[Role]) -> str:
+    seats = [one for one in hearing.seats.values() if one.role in wanted]
+    return "、".join(name for one in seats if (name := names.get(one.id, "")))
 
 
-def _alerts(courtroom: Courtroom, lang: Language) -> list[dict[str, str]]:
-    hearing, found = courtroom.hearing, []
+def _alerts(listed: Listed, lang: Language) -> list[dict[str, str]]:
+    hearing, found = listed.hearing, []
     if hearing.phase not in _OVER:
         lost = [
             one for one in hearing.seats.values() if one.timeline and one.timeline[-1].state is Presence.INTERRUPTED
@@ -53,8 +75,8 @@ def _alerts(courtroom: Courtroom, lang: Language) -> list[dict[str, str]]:
             found.append({"level": "warn", "text": text("docket.alert.interrupted", lang, n=len(lost))})
         if hearing.phase is Phase.TECHNICAL_HOLD:
             found.append({"level": "warn", "text": text("docket.alert.hold", lang)})
-    if courtroom.archive.state == "failed":
+    if listed.archive.state == "failed":
         found.append({"level": "bad", "text": text("docket.alert.archive_failed", lang)})
-    if courtroom.archive.state == "sealed":
+    if listed.archive.state == "sealed":
         found.append({"level": "good", "text": text("docket.alert.sealed", lang)})
     return found

@@ -32,6 +32,8 @@ Stroke = Annotated[str, msgspec.Meta(max_length=values.MAX_STROKE)]
 Reason = Annotated[str, msgspec.Meta(max_length=values.MAX_REASON)]
 
 MAX_BODY: Final = 16 * 1024
+EXPLAINS: Final = ("recording_started", "archive_noted", "capture_noted")
+"""What the explanation of a defect is made of."""
 
 
 class SignatureBody(Body, frozen=True):
@@ -75,7 +77,7 @@ class Signatures:
 
     async def show(self, request: web.Request) -> web.Response:
         if await self._doors.is_staff(request):
-            return _json(facts(find(self._docket, request.match_info["id"]), STAFF))
+            return _json(facts(await find(self._docket, request.match_info["id"]), STAFF))
         seated = await self._doors.seat(request)
         if not may_look(seated):
             raise not_found()
@@ -100,7 +102,7 @@ class Signatures:
 
     async def explanation(self, request: web.Request) -> web.Response:
         if await self._doors.is_staff(request):
-            courtroom = find(self._docket, request.match_info["id"])
+            courtroom = await find(self._docket, request.match_info["id"])
         else:
             seated = await self._doors.seat(request)
             if Role(seated.role) not in roles.STAFF:
@@ -174,7 +176,7 @@ async def explained(courtroom: Courtroom) -> dict[str, Any]:
     hearing = courtroom.hearing
     made = None
     if courtroom.archive.state == "sealed" and signing.needs_explanation(hearing):
-        made = explanations.draft(hearing.id, courtroom.archive.seal, await courtroom.ledger())
+        made = explanations.draft(hearing.id, courtroom.archive.seal, await courtroom.entries_of(*EXPLAINS))
     return {
         "draft": made,
         "digest": None if made is None else explanations.digest(made),

@@ -5,12 +5,12 @@ Durability is the one promise it cannot keep: nothing here survives the process.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
 from courtroom.errors import Unavailable
-from courtroom.hearing.ledger import FIRST, Entry, SignedHead
-from courtroom.store.ports import Contact, JournalTip, NoticeLink, SeatKey, SeatRecord
+from courtroom.hearing.ledger import FIRST, Entry, SignedHead, to_line
+from courtroom.store.ports import Contact, JournalTip, NoticeLink, SeatKey, SeatRecord, Shelved
 from courtroom.store.secrets import new_key
 
 
@@ -21,6 +21,7 @@ class MemoryLedgers:
         self._fences: dict[str, int] = {}
         self._entries: dict[str, list[Entry]] = {}
         self._heads: dict[str, SignedHead] = {}
+        self._shelf: dict[str, Shelved] = {}
 
     async def claim(self, hearing: str) -> int:
         self._fences[hearing] = self._fences.get(hearing, 0) + 1
@@ -45,6 +46,31 @@ class MemoryLedgers:
 
     async def hearings(self) -> list[str]:
         return [hearing for hearing, chain in self._entries.items() if chain]
+
+    async def lines(self, hearing: str) -> AsyncIterator[str]:
+        for entry in self._entries.get(hearing, []):
+            yield to_line(entry)
+
+    async def entries_of(self, hearing: str, types: Sequence[str]) -> list[Entry]:
+        return [entry for entry in self._entries.get(hearing, []) if entry.type in types]
+
+    async def shelve(self, shelved: Shelved, fence: int) -> bool:
+        hearing = shelved.hearing
+        if self._fences.get(hearing) != fence or len(self._entries[hearing]) != shelved.seq:
+            return False
+        self._shelf[hearing] = shelved
+        return True
+
+    async def shelved(self) -> AsyncIterator[Shelved]:
+        for hearing in await self.hearings():
+            if self._on_shelf(hearing):
+                yield self._shelf[hearing]
+
+    async def unshelved(self) -> list[str]:
+        return [hearing for hearing in await self.hearings() if not self._on_shelf(hearing)]
+
+    def _on_shelf(self, hearing: str) -> bool:
+        return hearing in self._shelf and self._shelf[hearing].seq == len(self._entries[hearing])
 
     async def save_head(self, head: SignedHead) -> None:
         if head.hearing not in self._entries:

@@ -10,7 +10,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -62,6 +62,22 @@ class JournalTip:
     broken: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """A hearing to whose record nothing was owed any more when its ledger stood at ``seq``.
+
+    ``sealed``: its archive lies in its place; ``stamped``, ``copied``: with a time-stamp of an authority, and a second
+    time elsewhere. ``brief``: what lists show of it, as JSON; no names.
+    """
+
+    hearing: str
+    seq: int
+    sealed: bool
+    stamped: bool
+    copied: bool
+    brief: str
+
+
 class Ledgers(Protocol):
     async def claim(self, hearing: str) -> int:
         """Become the owner: a new fencing token, larger than any before."""
@@ -75,8 +91,30 @@ class Ledgers(Protocol):
         """Entries with ``seq > after`` in order."""
         ...
 
+    def lines(self, hearing: str) -> AsyncIterator[str]:
+        """The same as canonical lines (``hearing.ledger.to_line``) from the first on, read as they are wanted."""
+        ...
+
+    async def entries_of(self, hearing: str, types: Sequence[str]) -> list[Entry]:
+        """Entries of these types, in order."""
+        ...
+
     async def hearings(self) -> list[str]:
         """Ids of every hearing that has a ledger, oldest first."""
+        ...
+
+    async def shelve(self, shelved: Shelved, fence: int) -> bool:
+        """Durable on return; False, and nothing is written, when the ledger does not stand at ``seq`` or is no longer
+        the asker's. What was said of the hearing before is replaced."""
+        ...
+
+    def shelved(self) -> AsyncIterator[Shelved]:
+        """Every hearing whose ledger stands where it stood when it was shelved, oldest first, read as they are
+        wanted."""
+        ...
+
+    async def unshelved(self) -> list[str]:
+        """Ids of every other hearing that has a ledger, oldest first."""
         ...
 
     async def save_head(self, head: SignedHead) -> None: ...

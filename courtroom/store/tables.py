@@ -3,11 +3,13 @@
 Rules
 * ``STEPS[n]`` brings a database from schema version n to n + 1; steps are only ever appended. The version stands in
   the table ``schema_version`` and each step runs in the transaction that raises it. A newer database than the
-  program knows is refused. Nine tables do not need Alembic; the day a step must rewrite data it can be called from
+  program knows is refused. A dozen tables do not need Alembic; the day a step must rewrite data it can be called from
   here.
 * ``ledger_entries`` takes INSERT only: on SQLite two triggers refuse everything else, whoever asks.
 * ``chains`` is the ownership of a hearing: fencing token, newest seq and hash. An append is one conditional UPDATE
   of this row (the compare happens in the database) plus the INSERTs, in one transaction.
+* ``shelf`` says of a hearing that everything owed to its record was done when its ledger stood at ``seq``. It holds as
+  long as the ledger stands there still: the next append makes it untrue without anybody having to think of it.
 """
 
 from __future__ import annotations
@@ -138,6 +140,17 @@ attachment_keys: Final = sa.Table(
     sa.Column("content", sa.LargeBinary, nullable=False),  # sealed: the key of this hearing's attachments
 )
 
+shelf: Final = sa.Table(
+    "shelf",
+    metadata,
+    sa.Column("hearing", sa.String(64), sa.ForeignKey("chains.hearing"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),  # where the ledger stood
+    sa.Column("sealed", sa.Boolean, nullable=False),
+    sa.Column("stamped", sa.Boolean, nullable=False),
+    sa.Column("copied", sa.Boolean, nullable=False),
+    sa.Column("brief", sa.Text, nullable=False),  # what lists show of it: ids, never a name
+)
+
 schema_version: Final = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, nullable=False))
 
 
@@ -161,7 +174,11 @@ def _third(connection: sa.Connection) -> None:
     attachment_keys.create(connection)
 
 
-STEPS: Final[tuple[Callable[[sa.Connection], None], ...]] = (_first, _second, _third)
+def _fourth(connection: sa.Connection) -> None:
+    shelf.create(connection)
+
+
+STEPS: Final[tuple[Callable[[sa.Connection], None], ...]] = (_first, _second, _third, _fourth)
 
 
 def migrate(connection: sa.Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -37,8 +38,9 @@ class Court:
         self.house.do(command)
         self.noted.append(dict(command.detail))
 
-    async def _ledger(self) -> list[Entry]:
-        return list(self.house.entries)
+    async def _ledger(self) -> AsyncIterator[Entry]:
+        for entry in list(self.house.entries):
+            yield entry
 
     def up(self, transport: str, seat: str, room: str) -> None:
         self.made.belongs(transport, seat, room)

@@ -33,8 +33,8 @@ class Room:
         self._script.say(START + 20, e.ArchiveNoted(what=command.what, detail=command.detail))
         return len(self._script.entries)
 
-    async def ledger(self) -> list[Entry]:
-        return list(self._script.entries)
+    async def entries_of(self, *types: str) -> list[Entry]:
+        return [entry for entry in self._script.entries if entry.type in types]
 
     def noted(self) -> list[str]:
         return [str(entry.body["what"]) for entry in self._script.entries if entry.type == "archive_noted"]
@@ -66,7 +66,7 @@ async def test_a_copy_is_made_by_a_process_and_its_name_stays_out_of_sight(bag: 
     assert (found.state, found.percent) == ("ready", 100)
     path = await copies.read(made.id, "s-plaintiff")
     digest = await asyncio.to_thread(lambda: hashlib.sha256(path.read_bytes()).hexdigest())
-    entries = {str(entry.body["what"]): entry.body for entry in await room.ledger() if entry.type == "archive_noted"}
+    entries = {str(entry.body["what"]): entry.body for entry in await room.entries_of("archive_noted")}
     assert entries["copy_made"]["detail"]["sha256"] == digest  # type: ignore[index]
     assert room.noted() == ["copy_issued", "copy_made", "copy_read"]
     files = await asyncio.to_thread(lambda: sorted(one.name for one in path.parent.iterdir()))

@@ -188,7 +188,8 @@ class OverAndDone:
         self.good = good
         self.asked = 0
 
-    async def ledger(self) -> list[Entry]:
+    async def entries_of(self, *types: str) -> list[Entry]:
+        assert types == ("recording_started",)
         return [Entry(self.id, 1, 1, "system", "recording_started", 1, {"take": "take-1"}, "", "")]
 
     async def head(self) -> Any:

@@ -7,6 +7,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from courtroom.control.archive import ArchiveJobs
-from courtroom.hearing.ledger import Entry, SignedHead
+from courtroom.hearing.ledger import Entry, SignedHead, to_line
 from recorder.mark import register, video
 from recorder.mark.embed import Order, copy
 from recorder.mark.evidence import SIZE
@@ -41,8 +42,12 @@ class Closed:
         self._script = Script().open().close(START + SECONDS * SECOND, sealed)
         self._head = self._script.head(write_key(folder / "key.pem"))
 
-    async def ledger(self) -> list[Entry]:
-        return self._script.entries
+    async def lines(self) -> AsyncIterator[str]:
+        for entry in self._script.entries:
+            yield to_line(entry)
+
+    async def entries_of(self, *types: str) -> list[Entry]:
+        return [entry for entry in self._script.entries if entry.type in types]
 
     async def head(self) -> SignedHead:
         return self._head

@@ -26,7 +26,7 @@ from courtroom.hearing.decide import decide
 from courtroom.hearing.events import Event
 from courtroom.hearing.evolve import evolve
 from courtroom.hearing.founding import found
-from courtroom.hearing.ledger import FIRST, Entry, SignedHead, entry_for
+from courtroom.hearing.ledger import FIRST, Entry, SignedHead, entry_for, to_line
 from courtroom.hearing.model import Hearing
 from courtroom.hearing.view import presence_report, view
 from courtroom.server.app import make_app
@@ -138,6 +138,13 @@ class Room:
     async def ledger(self) -> list[Entry]:
         return list(self.entries)
 
+    async def lines(self) -> AsyncIterator[str]:
+        for entry in self.entries:
+            yield to_line(entry)
+
+    async def entries_of(self, *types: str) -> list[Entry]:
+        return [entry for entry in self.entries if entry.type in types]
+
     async def head(self) -> SignedHead:
         last = self.entries[-1]
         return SignedHead(self.id, last.seq, last.hash, last.at, "ab" * 64, "cd" * 32)
@@ -197,10 +204,14 @@ class Court:
         self.rooms[room.id] = room
         return Created(room.id, issued)
 
-    def courtrooms(self) -> list[Room]:
-        return list(self.rooms.values())
+    async def listed(self) -> AsyncIterator[Room]:
+        for room in list(self.rooms.values()):
+            yield room
 
-    def find(self, hearing: str) -> Room | None:
+    async def names(self, hearing: str) -> Mapping[str, str]:
+        return self.rooms[hearing].names
+
+    async def open(self, hearing: str) -> Room | None:
         return self.rooms.get(hearing)
 
     def media(self) -> list[str]:

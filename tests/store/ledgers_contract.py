@@ -12,9 +12,9 @@ from dataclasses import replace
 import pytest
 
 from courtroom.errors import Unavailable
-from courtroom.hearing.events import HandRaised
-from courtroom.hearing.ledger import FIRST, Entry, SignedHead, entry_for
-from courtroom.store.ports import Contact, JournalTip, Ledgers, NoticeLink, Registry, SeatKey, SeatRecord
+from courtroom.hearing.events import HandLowered, HandRaised, RequestMade
+from courtroom.hearing.ledger import FIRST, Entry, SignedHead, entry_for, to_line
+from courtroom.store.ports import Contact, JournalTip, Ledgers, NoticeLink, Registry, SeatKey, SeatRecord, Shelved
 
 
 def chain(hearing: str, count: int, after: Entry | None = None, seat: str = "s-1") -> list[Entry]:
@@ -30,6 +30,10 @@ def chain(hearing: str, count: int, after: Entry | None = None, seat: str = "s-1
 
 def head_of(entry: Entry) -> SignedHead:
     return SignedHead(entry.hearing, entry.seq, entry.hash, entry.at + 1, "ab" * 64, "cd" * 32)
+
+
+def shelved(hearing: str, seq: int, brief: str = "{}") -> Shelved:
+    return Shelved(hearing, seq, sealed=True, stamped=False, copied=True, brief=brief)
 
 
 class LedgersContract:
@@ -129,6 +133,68 @@ class LedgersContract:
             if hearing != "h-empty":
                 await ledgers.append(hearing, chain(hearing, 1), fence)
         assert await ledgers.hearings() == ["h-b", "h-a", "h-c"]
+
+    async def test_a_long_ledger_comes_line_by_line(self, ledgers: Ledgers) -> None:
+        fence = await ledgers.claim("h-1")
+        entries = chain("h-1", 450)
+        await ledgers.append("h-1", entries, fence)
+        assert [line async for line in ledgers.lines("h-1")] == [to_line(entry) for entry in entries]
+        assert [line async for line in ledgers.lines("h-none")] == []
+
+    async def test_entries_are_found_by_what_they_are_and_not_by_what_they_say(self, ledgers: Ledgers) -> None:
+        fence = await ledgers.claim("h-1")
+        quoting = RequestMade(id="r-1", seat="s-1", kind="speak", text=',"type":"hand_lowered","v":1}')
+        entries: list[Entry] = []
+        for seq, event in enumerate((HandRaised(seat="s-1"), quoting, HandLowered(seat="s-1")), 1):
+            prev = entries[-1].hash if entries else FIRST
+            entries.append(entry_for("h-1", seq, seq, "s-1", event, prev))
+        await ledgers.append("h-1", entries, fence)
+        assert await ledgers.entries_of("h-1", ("hand_lowered",)) == entries[2:]
+        assert await ledgers.entries_of("h-1", ("request_made", "hand_raised")) == entries[:2]
+        assert await ledgers.entries_of("h-2", ("hand_raised",)) == []
+
+    async def test_a_hearing_stays_on_the_shelf_until_its_ledger_goes_on(self, ledgers: Ledgers) -> None:
+        fences = {}
+        for hearing in ("h-2", "h-1", "h-empty"):
+            fences[hearing] = await ledgers.claim(hearing)
+            if hearing != "h-empty":
+                await ledgers.append(hearing, chain(hearing, 2), fences[hearing])
+        assert await ledgers.unshelved() == ["h-2", "h-1"]
+        for hearing in ("h-1", "h-2"):
+            assert await ledgers.shelve(shelved(hearing, 2), fences[hearing])
+        assert await ledgers.unshelved() == []
+        assert [one async for one in ledgers.shelved()] == [shelved("h-2", 2), shelved("h-1", 2)]
+
+        fence = await ledgers.claim("h-1")  # reading it again changes nothing
+        assert [one.hearing async for one in ledgers.shelved()] == ["h-2", "h-1"]
+        await ledgers.append("h-1", chain("h-1", 1, after=chain("h-1", 2)[-1]), fence)
+        assert await ledgers.unshelved() == ["h-1"]
+        assert [one.hearing async for one in ledgers.shelved()] == ["h-2"]
+        assert await ledgers.shelve(shelved("h-1", 3, "{1}"), fence)
+        assert [one.brief async for one in ledgers.shelved()] == ["{}", "{1}"]
+
+    async def test_only_the_owner_shelves_and_only_what_it_knows_to_the_end(self, ledgers: Ledgers) -> None:
+        stale = await ledgers.claim("h-1")
+        await ledgers.append("h-1", chain("h-1", 3), stale)
+        fence = await ledgers.claim("h-1")
+        assert not await ledgers.shelve(shelved("h-1", 3), stale)
+        assert not await ledgers.shelve(shelved("h-1", 2), fence)
+        assert not await ledgers.shelve(shelved("h-1", 4), fence)
+        assert not await ledgers.shelve(shelved("h-none", 0), fence)
+        assert await ledgers.unshelved() == ["h-1"]
+        assert [one async for one in ledgers.shelved()] == []
+
+    @pytest.mark.parametrize("count", [0, 9, 10, 21])
+    async def test_a_long_shelf_is_read_whole(
+        self, ledgers: Ledgers, count: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("courtroom.store.ledgers.PAGE", 10)
+        names = [f"h-{number:03}" for number in range(count)]
+        for hearing in names:
+            fence = await ledgers.claim(hearing)
+            await ledgers.append(hearing, chain(hearing, 1), fence)
+            assert await ledgers.shelve(shelved(hearing, 1), fence)
+        assert [one.hearing async for one in ledgers.shelved()] == names
 
     async def test_the_newest_head_stays(self, ledgers: Ledgers) -> None:
         fence = await ledgers.claim("h-1")

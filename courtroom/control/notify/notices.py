@@ -72,13 +72,23 @@ class Notices:
 
     def resume(self, courtroom: Courtroom) -> None:
         """After a restart: what was not handed over is sent."""
+        for seat, one in self._undelivered(courtroom):
+            self.post(courtroom, seat, one.seq, one.step.value)
+
+    def owes(self, courtroom: Courtroom) -> bool:
+        """Whether a letter of this hearing is on its way, or would be sent after a restart."""
+        return self._pending[courtroom.id] > 0 or bool(self._notifiers and self._undelivered(courtroom))
+
+    def _undelivered(self, courtroom: Courtroom) -> list[tuple[str, Notice]]:
         hearing, now = courtroom.hearing, self._now()
         if hearing.closed_at:
-            return
-        for seat in hearing.seats.values():
-            for one in seat.notices:
-                if not one.ended_at and now - one.at < FRESH_US and not _handed_over(one):
-                    self.post(courtroom, seat.id, one.seq, one.step.value)
+            return []
+        return [
+            (seat.id, one)
+            for seat in hearing.seats.values()
+            for one in seat.notices
+            if not one.ended_at and now - one.at < FRESH_US and not _handed_over(one)
+        ]
 
     async def close(self) -> None:
         for task in list(self._tasks):
@@ -106,6 +116,8 @@ class Notices:
                 await self._try(courtroom, letter, notifier)
         finally:
             self._pending[courtroom.id] -= 1
+            if not self._pending[courtroom.id]:
+                del self._pending[courtroom.id]
 
     async def _letter(self, courtroom: Courtroom, seat: str, notice: int, step: str) -> Letter:
         hearing = courtroom.hearing
