@@ -2,6 +2,7 @@
 
 * Recovery runs from the end of a cut (or the kill) to the first of a steady run of pictures (``STEADY``): of the seat
   that was cut on the judge's page (``seen``), and of the judge on that seat's own page (``sees``).
+* Whoever comes back late is held back: how long the judge's browser keeps picture and sound afterwards is noted, too.
 * A cut is a ``hole`` (a router died: nothing arrives, nobody is told) or an ``unplugged`` interface.
 * Hard rules, which end the run with status 1: everybody comes back; no ghosts (one transport and one tile a seat,
   presence timelines closed); not one datagram to the isolated witness, whose sniffer is proven at the end.
@@ -34,6 +35,7 @@ FPS = 10
 STEADY = (4.0, 1.0)
 """A run is steady that lasts for seconds without a longer gap: a picture that is lost again is no recovery."""
 PATIENCE_S = 90
+HELD_S = 2.0
 APART_S = 12
 """Between two kills: a worker that dies sooner is started again with a growing pause, which is not what is measured."""
 TILES = "[...document.querySelectorAll('article.tile[data-kind=seat]')].map((tile) => tile.dataset.seat)"
@@ -58,6 +60,8 @@ class Outcome:
     kind: str
     seen: float | None = None
     sees: float | None = None
+    held_picture: float | None = None  # afterwards: how long the judge's browser holds them back before they are played
+    held_sound: float | None = None
     reported: float | None = None  # from the beginning of the cut to the loss in the ledger
     losses: int = 0  # entries of loss of the seat that was cut
     facts: list[list[str]] = field(default_factory=list)  # of each such entry: the evidence
@@ -119,7 +123,21 @@ class Trial:
         except AssertionError as error:
             outcome.wrong.append(f"did not come back: {error}"[:300])
         await self._look(outcome, before, started, ended)
+        outcome.held_picture, outcome.held_sound = await self._held()
         return outcome
+
+    async def _held(self) -> tuple[float | None, float | None]:
+        """Seconds that what comes stays in the jitter buffer now (W3C webrtc-stats: jitterBufferDelay), at most."""
+        before = {row["id"]: row for row in await self.hall.judge.page.evaluate("window.__stats()")}
+        await asyncio.sleep(HELD_S)
+        worst: dict[str, float] = {}
+        for row in await self.hall.judge.page.evaluate("window.__stats()"):
+            earlier = before.get(row["id"], {})
+            played = row.get("jitterBufferEmittedCount", 0) - earlier.get("jitterBufferEmittedCount", 0)
+            if row["type"] == "inbound-rtp" and played > 0:
+                held = (row["jitterBufferDelay"] - earlier.get("jitterBufferDelay", 0)) / played
+                worst[row["kind"]] = max(worst.get(row["kind"], 0.0), round(held, 3))
+        return worst.get("video"), worst.get("audio")
 
     async def _cut(self, blow: Blow) -> None:
         wire = self.hall.wire
@@ -220,7 +238,7 @@ def summary(outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for kind in sorted({one["kind"] for one in outcomes}):
         of_kind = [one for one in outcomes if one["kind"] == kind]
         row: dict[str, Any] = {"kind": kind, "times": len(of_kind)}
-        for name in ("seen", "sees", "reported"):
+        for name in ("seen", "sees", "held_picture", "held_sound", "reported"):
             values = [one[name] for one in of_kind if one[name] is not None]
             row |= {f"{name} p50": report.percentile(values, 50), f"{name} p95": report.percentile(values, 95)}
             row |= {f"{name} max": max(values, default=None)}
