@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from courtroom.sfu.bandwidth import Arrivals
+from courtroom.sfu.clocks import Source
 from courtroom.sfu.consumer import Place
 from courtroom.sfu.kinds import Kind
-from courtroom.sfu.producer import Layer, Producer, Source
+from courtroom.sfu.producer import Layer, Producer
 from courtroom.sfu.receiver import Receiver
 
 

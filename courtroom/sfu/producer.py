@@ -4,8 +4,7 @@ Rules
 * A layer is one SSRC of media (and its RTX stream, unwrapped before it comes here). ``receive`` drops duplicates, keeps
   the packet for repeats, notes gaps, and hands it to those that get this layer: places and captures.
 * Who gets the layer is decided by the router; places that wait for a key frame are moved in here when one comes.
-* ``Source`` is the member's clock: one offset from its NTP to ours for sound and picture together, so lips stay in
-  step: the smallest arrival − NTP ever seen. Until the first sender report the arrival of packets stands in for it.
+* Each has a clock (``clocks``): its sender's, as soon as that has reported, so that lips stay in step with words.
 
 RFC 3550 6.4.1, RFC 4588, RFC 8853.
 """
@@ -17,6 +16,7 @@ from typing import Final, Protocol
 
 from courtroom.sfu import packet as rtp
 from courtroom.sfu.cache import KEPT, Ring
+from courtroom.sfu.clocks import ClockMap, Source
 from courtroom.sfu.keyframes import Demand
 from courtroom.sfu.kinds import Codec, Kind
 from courtroom.sfu.layers import size_of
@@ -35,7 +35,6 @@ PLAYABLE: Final = 20  # packets of sound that are worth asking for after an outa
 OVERHEAD: Final = HEADERS + 24  # what a packet costs a line beside its payload
 MAX_JUMP: Final = 3000  # a larger jump in sequence is a sender that began anew
 OUTAGE_US: Final = 800_000  # what got lost in a longer one is not asked for again
-MAX_QUEUED_US: Final = 5_000_000  # a packet is not believed to have been longer on its way
 
 
 class Tap(Protocol):
@@ -85,27 +84,6 @@ class Output(Protocol):
     def put(self, data: bytes, full: list[Receiver]) -> None: ...
 
     def count(self, size: int, now: int) -> None: ...
-
-
-@dataclass(slots=True)
-class Source:
-    """The clock of one member, shared by everything it sends."""
-
-    offset: int | None = None  # µs to add to its NTP time to get court time
-
-    def report(self, ntp_us: int, now: int) -> None:
-        candidate = now - ntp_us
-        if self.offset is None or candidate < self.offset:
-            self.offset = candidate
-
-
-@dataclass(slots=True)
-class ClockMap:
-    """Where a layer's RTP clock stands in court time."""
-
-    at: int  # court time, µs
-    timestamp: int
-    reported: bool  # from a sender report, not from an arrival
 
 
 class Layer:
@@ -216,11 +194,9 @@ class Layer:
         newest, self.newest = self.newest, packet
         clock = self.clock
         if clock is None or not clock.reported:
-            at = now
-            if clock is not None and newest is not None:
-                # the smallest delay seen: a packet that was late must not move the clock
-                expected = clock.at + self.distance_us(clock.timestamp, packet.timestamp)
-                at = min(now, expected)
+            rate = self.codec.clock_rate
+            # the smallest delay seen: a packet that was late must not move the clock
+            at = now if clock is None or newest is None else min(now, clock.court_time(packet.timestamp, rate))
             self.clock = ClockMap(at, packet.timestamp, reported=False)
         if packet.keyframe:
             self.producer.offer(self)
@@ -348,16 +324,10 @@ class Layer:
             edge.last_at = now
 
     def moment(self, packet: Rtp, arrived: int) -> int:
-        """When a packet was captured, on the court clock (with the way it takes at best). ``arrived`` is what is left
-        where the sender's clock makes no sense."""
-        if self.clock is None:
-            return arrived
-        at = self.clock.at + self.distance_us(self.clock.timestamp, packet.timestamp)
-        return at if arrived - MAX_QUEUED_US <= at <= arrived else arrived
-
-    def distance_us(self, first: int, second: int) -> int:
-        ticks = ((second - first + 0x80000000) & 0xFFFFFFFF) - 0x80000000
-        return ticks * 1_000_000 // self.codec.clock_rate
+        """When a packet was captured, on the court clock; ``arrived`` is the answer while there is no better one."""
+        return (
+            self.clock.moment(packet.timestamp, arrived, self.codec.clock_rate) if self.clock is not None else arrived
+        )
 
     def report(self, ntp: int, ntp_us: int, timestamp: int, now: int) -> None:
         """The sender's own word on its clock."""
