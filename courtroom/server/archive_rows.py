@@ -77,28 +77,15 @@ def archive_page(
     now: int,
 ) -> dict[str, Any]:
     """The context of ``archive_hearing.html``; a seat's links carry the seat."""
-    hearing, archive = courtroom.hearing, courtroom.archive
-    query = "" if reader == STAFF else f"?seat={reader}"
-    base = f"/api/v1/hearings/{hearing.id}"
-    sealed = archive.state == "sealed"
-    video = f"{base}/archive/video{query}" if sealed else ""
-    listed, duration = gaps(courtroom), _duration(courtroom)
+    hearing = courtroom.hearing
+    sealed = courtroom.archive.state == "sealed"
     role = None if reader == STAFF else hearing.seats[reader].role
+    links = _links(courtroom, reader)
     return {
         "case": asdict(hearing.case),
         "opened_at": hearing.opened_at,
         "closed_at": hearing.closed_at,
-        "archive": {
-            "state": archive.state,
-            "seal_state": seal_state(courtroom),
-            "progress": archive.progress,
-            "eta_s": archive.eta_s,
-            "duration_us": duration,
-            "video_url": video,
-            "bag_url": f"{base}/archive/bag{query}" if sealed else "",
-            "seal": _shown_seal(archive.seal),
-            "gaps": listed,
-        },
+        "archive": _archive(courtroom, links),
         "head": asdict(head),
         "signatures": _signatures(courtroom) if sealed else [],
         "may_note": role is Role.CLERK and sealed,
@@ -109,29 +96,67 @@ def archive_page(
         "keeping": _keeping(courtroom, entries, now, may_lift=role in (None, Role.PRESIDING_JUDGE)),
         "recipients": _recipients(courtroom),
         "page": {
-            "hearing": hearing.id,
+            **_player(courtroom),
+            **{name: links[name] for name in links if name != "bag_url"},
             "seat": "" if reader == STAFF else reader,
-            "state": archive.state,
-            "opened_at": hearing.opened_at,
-            "from_at": int(archive.seal.get("started_at", hearing.opened_at)),
-            "to_at": int(archive.seal.get("ended_at", _end(hearing))),
-            "duration_us": duration,
-            "parts": parts(archive.seal),
-            "phases": phases(courtroom),
-            "gaps": listed,
-            "presence": _presence(courtroom) if hearing.opened_at else [],
             "digest": explained.get("digest") or "",
-            "video_url": video,
-            "verify_url": f"{base}/archive/verify{query}",
-            "status_url": f"{base}/archive{query}",
-            "speakers_url": f"{base}/archive/speakers{query}" if sealed else "",
-            "copies_url": f"{base}/copies" if sealed else "",
-            "fairness_url": f"{base}/fairness{query}" if sealed else "",
-            "signatures_url": f"{base}/signatures",
-            "explanation_url": f"{base}/explanation",
-            "holds_url": f"{base}/archive/holds",
-            "retention_url": f"{base}/archive/retention",
         },
+    }
+
+
+def _links(courtroom: Courtroom, reader: str) -> dict[str, str]:
+    """Where the page's scripts ask and send; '' where there is nothing before the seal."""
+    query = "" if reader == STAFF else f"?seat={reader}"
+    base = f"/api/v1/hearings/{courtroom.id}"
+    after = {
+        "video_url": f"{base}/archive/video{query}",
+        "bag_url": f"{base}/archive/bag{query}",
+        "speakers_url": f"{base}/archive/speakers{query}",
+        "copies_url": f"{base}/copies",
+        "fairness_url": f"{base}/fairness{query}",
+    }
+    always = {
+        "verify_url": f"{base}/archive/verify{query}",
+        "status_url": f"{base}/archive{query}",
+        "signatures_url": f"{base}/signatures",
+        "explanation_url": f"{base}/explanation",
+        "holds_url": f"{base}/archive/holds",
+        "retention_url": f"{base}/archive/retention",
+    }
+    sealed = courtroom.archive.state == "sealed"
+    return {**always, **{name: url if sealed else "" for name, url in after.items()}}
+
+
+def _archive(courtroom: Courtroom, links: Mapping[str, str]) -> dict[str, Any]:
+    archive = courtroom.archive
+    return {
+        "state": archive.state,
+        "seal_state": seal_state(courtroom),
+        "progress": archive.progress,
+        "eta_s": archive.eta_s,
+        "duration_us": _duration(courtroom),
+        "video_url": links["video_url"],
+        "bag_url": links["bag_url"],
+        "seal": _shown_seal(archive.seal),
+        "gaps": gaps(courtroom),
+    }
+
+
+def _player(courtroom: Courtroom) -> dict[str, Any]:
+    """What the line under the film is drawn from."""
+    hearing, seal = courtroom.hearing, courtroom.archive.seal
+    return {
+        "hearing": hearing.id,
+        "state": courtroom.archive.state,
+        "opened_at": hearing.opened_at,
+        "from_at": int(seal.get("started_at", hearing.opened_at)),
+        "to_at": int(seal.get("ended_at", _end(hearing))),
+        "duration_us": _duration(courtroom),
+        "parts": parts(seal),
+        "phases": phases(courtroom),
+        "gaps": gaps(courtroom),
+        "presence": _presence(courtroom) if hearing.opened_at else [],
+        "people": [_person(seat, courtroom.names) for seat in _in_order(hearing)],
     }
 
 

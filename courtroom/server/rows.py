@@ -48,8 +48,8 @@ def docket_row(listed: Listed, names: Mapping[str, str], lang: Language) -> dict
         "scheduled_at": hearing.scheduled_at,
         "phase": hearing.phase.value,
         "seats": len(hearing.seats),
-        "parties": _named(hearing, names, roles.PARTIES),
-        "bench": _named(hearing, names, roles.BENCH),
+        "parties": _named(hearing, names, roles.PARTIES, lang),
+        "bench": _named(hearing, names, roles.BENCH, lang),
         "connected": sum(one.connected for one in required),
         "required": len(required),
         "alerts": _alerts(listed, lang),
@@ -57,9 +57,9 @@ def docket_row(listed: Listed, names: Mapping[str, str], lang: Language) -> dict
     }
 
 
-def _named(hearing: Hearing, names: Mapping[str, str], wanted: frozenset[Role]) -> str:
+def _named(hearing: Hearing, names: Mapping[str, str], wanted: frozenset[Role], lang: Language) -> str:
     seats = [one for one in hearing.seats.values() if one.role in wanted]
-    return "、".join(name for one in seats if (name := names.get(one.id, "")))
+    return text("file.comma", lang).join(name for one in seats if (name := names.get(one.id, "")))
 
 
 def _alerts(listed: Listed, lang: Language) -> list[dict[str, str]]:

@@ -22,6 +22,7 @@ SEATS = (
     ("s-c2", "counsel", "defendant", "沈若川"),
     ("s-w1", "witness", "none", "秦大海"),
 )
+NEVER_CAME = ("s-0c5d4da279", "counsel", "defendant", "孟晓岚")
 SIGNING = ("plaintiff", "defendant", "third_party", "counsel")
 STROKE = "".join(
     f"{'L' if n % 40 else 'M'}{30 + n * 6} {round(150 + 70 * math.sin(n / 5) * math.cos(n / 17))}" for n in range(150)
@@ -184,6 +185,7 @@ def sitting(base: dict[str, Any], case: dict[str, Any], opened: int, kind: str =
             "phases": [{"phase": name, "from_at": opened + a * M, "to_at": opened + b * M}
                        for name, a, b in zip(NAMES, starts, ENDS, strict=True)],
             "gaps": listed, "presence": _presence(opened),
+            "people": [_person(seat) for seat in (*SEATS, NEVER_CAME)],
             "video_url": "/fixture/programme.mp4" if sealed else "", "verify_url": "/fixture/verify",
             "status_url": "/fixture/archive", "speakers_url": f"{api}/speakers" if sealed else "",
             "copies_url": f"{api}/copies" if sealed else "", "fairness_url": f"{api}/fairness" if sealed else "",
@@ -257,9 +259,15 @@ def missed(opened: int) -> dict[str, Any]:
     }  # fmt: skip
     rest = {**span, "from": opened + 73 * M, "to": opened + 74 * M, "seq": 91, "recording_us": None, "film_us": None,
             "url": None, "speakers": []}  # fmt: skip
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"seat": "s-tp", "missed_us": 22 * M, "spoke_us": 212_000_000, "missed": [span, rest]},
         {"seat": "s-pl", "missed_us": 0, "spoke_us": 900_000_000, "missed": []},
+        {
+            "seat": NEVER_CAME[0],
+            "missed_us": 400_000,
+            "spoke_us": 0,
+            "missed": [{**rest, "to": rest["from"] + 400_000, "seq": 92}],
+        },
     ]
     return {"parties": rows}
 

@@ -172,6 +172,9 @@ def make_app(court: Court) -> web.Application:
             checks = [
                 {"name": "ledger", "ok": True, "level": "ok", "file": "", "second": None, "text": "庭审日志12408条",
                  "text_en": "12408 entries, one chain"},
+                {"name": "gap_lawful", "ok": True, "level": "note", "file": "recording-log.json", "second": None,
+                 "text": "依法未录制 6.2 秒：not_public，s-0c5d4da279，日志第31条",
+                 "text_en": "Lawfully not recorded for 6.2 s: not_public, by s-0c5d4da279, ledger entry 31"},
                 {"name": "timestamp_none", "ok": True, "level": "note", "file": "", "second": None,
                  "text": "没有时间戳", "text_en": "There is no time-stamp"},
                 {"name": "segment_crc", "ok": False, "level": "fail", "file": "capture/seg-00003.cap",

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, Route
 
 from courtroom.hearing.signing import stroke_digest
 from tests.web.fixture import load
@@ -178,6 +178,35 @@ async def test_what_a_party_missed_leads_into_the_film(court_house: House) -> No
         assert await page.locator("[data-fair=s-tp] [data-missed='91'] a").count() == 0, "the recording rested"
 
 
+async def test_who_never_came_has_a_name_wherever_the_page_speaks_of_them(court_house: House) -> None:
+    async with court_house.open("archive-hearing") as screen:
+        page = screen.page
+        await page.wait_for_selector("[data-speech-state=ready]")
+        await page.click("[data-tab=fairness]")
+        party = page.locator("[data-fair=s-0c5d4da279]")
+        assert await party.locator("h3").inner_text() == "被告委托诉讼代理人 孟晓岚"
+        assert "不足1秒" in await party.inner_text()
+        await page.click("[data-action=verify]")
+        told = await page.inner_text("[data-check=gap_lawful]")
+        assert "不公开举证质证，被告委托诉讼代理人 孟晓岚" in told
+        assert "s-0c5d4da279" not in told
+
+
+async def test_a_judge_who_sits_alone_is_called_so(court_house: House) -> None:
+    async def alone(route: Route) -> None:
+        answer = await route.fetch()
+        text = (await answer.text()).replace('"role": "judge"', '"role": "observer"')
+        await route.fulfill(response=answer, body=text.replace('"role": "assessor"', '"role": "observer"'))
+
+    async with court_house.open("archive-hearing") as screen:
+        await screen.page.wait_for_selector("[data-speech-state=ready]")
+        assert await screen.page.inner_text("[data-strip=s-pj] .role") == "审判长"
+        await screen.page.route("**/p/archive-hearing", alone)
+        await screen.page.reload()
+        await screen.page.wait_for_selector("[data-speech-state=ready]")
+        assert await screen.page.inner_text("[data-strip=s-pj] .role") == "独任审判员"
+
+
 async def test_tabs_are_moved_by_keyboard_and_copies_show_their_progress(court_house: House) -> None:
     async with court_house.open("archive-hearing") as screen:
         page = screen.page
@@ -306,6 +335,17 @@ async def test_while_interrupted_the_lamp_says_why_and_one_click_resumes(court_h
         assert "苏雨桐、顾明远" in await screen.page.inner_text("[data-interruption=in_force]")
         await screen.page.click("[data-command=resume_recording]")
         assert await sent(court_house, "resume_recording")
+
+
+async def test_the_file_of_a_seat_is_reached_where_the_strip_has_no_room(court_house: House) -> None:
+    async with court_house.open("judge", "390") as screen:
+        await screen.hall("room")
+        assert not await screen.page.is_visible("[data-action=facts][data-seat=s-tp]")
+        await screen.page.click(".bar [data-action=drawer]")
+        await screen.page.click("[data-action=seat_menu][data-seat=s-tp]")
+        await screen.page.click("#dialog-seat [data-action=file]")
+        await screen.page.wait_for_selector("#seat-file [data-part=timeline]")
+        assert await screen.page.locator("#seat-file [data-step=prompt]").is_visible()
 
 
 async def test_after_the_close_a_party_is_shown_the_way_to_sign(court_house: House) -> None:

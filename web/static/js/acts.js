@@ -181,8 +181,11 @@ export async function seatMenu(state, seat, send) {
   const cameraOff = person.muted.includes('camera');
   const list = more.filter((c) => c !== 'mute' && c !== 'unmute').map((c) => ({ value: c, label: t(`command.${c}`), style: c === 'remove' ? 'urgent' : '' }));
   if ((view.may_seat[seat] ?? []).includes(cameraOff ? 'unmute' : 'mute')) list.push({ value: cameraOff ? 'unmute-camera' : 'mute-camera', label: t(cameraOff ? 'command.unmute_camera' : 'command.mute_camera'), style: '' });
+  // The strip that leads to the file has no room on a phone or at 200 %: this is the way there.
+  if (view.attendance?.some((row) => row.seat === seat)) list.unshift({ value: 'file', label: t('page.attendance.facts'), style: '' });
   const { value } = await show({ id: 'seat', title: who(view, seat), body: null, buttons: list });
   if (!value) return;
+  if (value === 'file') { await facts(state, seat, send); return; }
   const [command, kind] = value.split('-');
   await carryOut(state, /** @type {DOMStringMap} */ (/** @type {unknown} */ ({ command, kind: kind ?? 'microphone', seat })), send);
 }

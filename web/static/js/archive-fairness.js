@@ -5,7 +5,7 @@
  * is a link to that second of it, by the same fragment (`#t=`) that a link from elsewhere carries.
  */
 
-import { ask, page } from './archive-page.js';
+import { ask, page, seated } from './archive-page.js';
 import { clockTime, duration } from './clock.js';
 import { fill, h } from './dom.js';
 import { t } from './texts.js';
@@ -16,25 +16,25 @@ import { causeName, roleName } from './words.js';
 /** @typedef {Party['missed'][number]} Missed */
 
 /** @param {string} seat */
-const strip = (seat) => page.presence?.find((one) => one.seat === seat);
-
-/** @param {string} seat */
-const nameOf = (seat) => strip(seat)?.name || seat;
+const nameOf = (seat) => seated(seat)?.name || seat;
 
 /** A moment, as a link where the film shows it. @param {number} at µs @param {number|null|undefined} film µs @param {string} words */
 const moment = (at, film, words) => (film === null || film === undefined ? h('span', null, `${clockTime(at, true)} ${words}`.trim())
   : h('a', { href: `#t=${Math.floor(film / 1e6)}`, 'data-jump': Math.floor(film / 1e6) }, `${clockTime(at, true)} ${words}`.trim()));
 
+/** What is shorter than a second is not nothing. @param {number} us */
+const length = (us) => (us < 1e6 ? t('unit.under_second') : duration(us));
+
 /** @param {Missed} one */
 function missed(one) {
   return h('li', { 'data-ours': String(one.ours), 'data-missed': one.seq },
-    moment(one.from, one.film_us, `– ${clockTime(one.to, true)}`), h('span', { class: 'muted' }, ' ', duration(one.to - one.from), one.cause ? ` · ${causeName(one.cause)}` : '', ` · #${one.seq}`),
-    one.speakers.length > 0 && h('ul', { class: 'meanwhile' }, one.speakers.map((who) => h('li', null, moment(who.from ?? one.from, who.film_us, t('page.archive.who_spoke', { name: nameOf(who.seat) })), who.us ? h('span', { class: 'muted' }, ' ', duration(who.us)) : null))));
+    moment(one.from, one.film_us, `– ${clockTime(one.to, true)}`), h('span', { class: 'muted' }, ' ', length(one.to - one.from), one.cause ? ` · ${causeName(one.cause)}` : '', ` · #${one.seq}`),
+    one.speakers.length > 0 && h('ul', { class: 'meanwhile' }, one.speakers.map((who) => h('li', null, moment(who.from ?? one.from, who.film_us, t('page.archive.who_spoke', { name: nameOf(who.seat) })), who.us ? h('span', { class: 'muted' }, ' ', length(who.us)) : null))));
 }
 
 /** @param {Party} row */
 function party(row) {
-  const person = strip(row.seat);
+  const person = seated(row.seat);
   return h('section', { class: 'fair', 'data-fair': row.seat }, h('h3', null, person ? roleName(person) : '', ' ', nameOf(row.seat)),
     h('p', null, t('page.archive.fair_sums', { missed: duration(row.missed_us), spoke: duration(row.spoke_us) })),
     row.missed.length > 0 && h('ul', { class: 'plain' }, row.missed.map(missed)));

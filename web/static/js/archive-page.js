@@ -12,9 +12,10 @@ import { readPage } from './types.js';
 /** @typedef {{from_at: number, to_at: number, reason: string, fault?: boolean, by?: string[]}} Gap */
 /** @typedef {{state: string, since: number, until: number, cause: string|null}} ArchiveSpell */
 /** @typedef {{seat: string, role: string, side: string, name: string, spells: ArchiveSpell[], prompts: number[], warnings: number[]}} Strip */
+/** @typedef {{seat: string, role: string, side: string, name: string}} Seated */
 /**
  * @typedef {{lang: 'zh'|'en', hearing: string, seat?: string, state: string, opened_at: number, from_at?: number, to_at?: number,
- *   duration_us: number, digest?: string, parts?: Part[], phases?: Phase[], gaps?: Gap[], presence?: Strip[], video_url?: string,
+ *   duration_us: number, digest?: string, parts?: Part[], phases?: Phase[], gaps?: Gap[], presence?: Strip[], people?: Seated[], video_url?: string,
  *   verify_url?: string, status_url?: string, speakers_url?: string, copies_url?: string, fairness_url?: string, signatures_url?: string,
  *   explanation_url?: string, holds_url?: string, retention_url?: string}} ArchivePage
  */
@@ -52,6 +53,9 @@ export function fragment(hash) {
   const found = /(?:^#|&)t=(?:npt:)?(?:(?:(\d{1,4}):)?([0-5]?\d):)?(\d{1,7}(?:\.\d{0,6})?)(?:,[\d:.]*)?(?:&|$)/.exec(hash);
   return found ? Number(found[1] ?? 0) * 3600 + Number(found[2] ?? 0) * 60 + Number(found[3]) : null;
 }
+
+/** Who sits on a seat, whether or not they ever came. @param {string} seat */
+export const seated = (seat) => page.people?.find((one) => one.seat === seat) ?? page.presence?.find((one) => one.seat === seat);
 
 /** A moment of the court as a place on the line. @param {number} at µs */
 export const percent = (at) => `${(Math.min(1, Math.max(0, (at - FROM) / (TO - FROM))) * 100).toFixed(3)}%`;

@@ -131,11 +131,12 @@ function rowState(view, person) {
 function seatRow(view, person) {
   const [colour, words] = rowState(view, person);
   const { here, more } = rowCommands(view, person);
+  const filed = view.attendance?.some((row) => row.seat === person.seat);
   return h('div', { class: 'seat-row', 'data-key': person.seat, 'data-seat': person.seat, 'data-room': person.room ?? '' },
     h('span', { class: 'role' }, roleName(person, true)),
     h('span', null, person.name, h('span', { class: `state ${colour}` }, words)),
     h('span', { class: 'buttons' }, here.map((c) => commandButton(person, c)),
-      more.length > 0 && h('button', { class: 'mini', type: 'button', 'data-action': 'seat_menu', 'data-seat': person.seat, 'data-key': 'more', 'aria-label': t('page.desk.more_for', { name: person.name }) }, icon('more'))));
+      (more.length > 0 || filed) && h('button', { class: 'mini', type: 'button', 'data-action': 'seat_menu', 'data-seat': person.seat, 'data-key': 'more', 'aria-label': t('page.desk.more_for', { name: person.name }) }, icon('more'))));
 }
 
 /** @param {View} view @param {string} key @param {string} name @param {Person[]} people @param {string} [note] */
@@ -156,7 +157,7 @@ function peopleSection(view) {
     group(view, 'waiting', t('room.waiting'), view.roster.filter((p) => p.room === 'waiting')),
     inside.length > 0 && h('div', { 'data-key': 'group-courtroom', 'data-group': 'courtroom' },
       h('h3', { class: 'room-name' }, t('room.courtroom'), h('small', null, lost ? t('page.desk.in_court_lost', { n: inside.length, lost }) : t('page.desk.in_court', { n: inside.length }))),
-      bench.length > 0 && h('div', { class: 'seat-row', 'data-key': 'bench' }, h('span', { class: 'role' }, t('role.bench')), h('span', null, bench.map((p) => p.name).join('、')), h('span')),
+      bench.length > 0 && h('div', { class: 'seat-row', 'data-key': 'bench' }, h('span', { class: 'role' }, t('role.bench')), h('span', null, bench.map((p) => p.name).join(t('file.comma'))), h('span')),
       others.map((p) => seatRow(view, p))),
     hosts.map((host, i) => group(view, `witness-${host.seat}`, t('room.witness_room_n', { n: i + 1 }), [host, ...rooms.filter((p) => p.linked_to === host.seat)], t('page.desk.isolated', { n: 1 + rooms.filter((p) => p.linked_to === host.seat).length }))),
     group(view, 'deliberation', t('room.deliberation'), view.roster.filter((p) => p.room === 'deliberation')),

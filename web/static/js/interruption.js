@@ -31,7 +31,7 @@ export function interruptionSection(view) {
     h('h2', { id: 'desk-interruption' }, t('page.desk.interrupt'), !proposal && !now.interrupted_by.length && h('small', null, t('page.desk.interrupt_two'))),
     proposal && h('div', { class: 'plea', 'data-key': proposal.id, 'data-proposal': proposal.id, role: 'status' },
       h('p', null, icon('clock'), ' ', t(own ? 'page.desk.interrupt_yours' : 'page.desk.interrupt_waits', { name: proposal.name, ground: groundName(proposal.ground) }), h('small', { class: 'who' }, ' ', t('page.desk.interrupt_lapses', { time: clockTime(proposal.until, true) })))),
-    now.interrupted_by.length > 0 && h('p', { 'data-key': 'by', role: 'status' }, icon('pause'), ' ', t('page.desk.interrupted_by', { names: now.interrupted_by.join('、') })),
+    now.interrupted_by.length > 0 && h('p', { 'data-key': 'by', role: 'status' }, icon('pause'), ' ', t('page.desk.interrupted_by', { names: now.interrupted_by.join(t('file.comma')) })),
     h('div', { class: 'phase-buttons', 'data-key': 'buttons' },
       proposal && act(view, 'confirm_interruption', t('command.confirm_interruption'), article(view, 'propose_interruption'), { 'data-proposal': proposal.id }, 'danger'),
       proposal && act(view, 'decline_interruption', t(own ? 'command.withdraw_interruption' : 'command.decline_interruption'), '', { 'data-proposal': proposal.id }),

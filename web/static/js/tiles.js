@@ -130,7 +130,7 @@ function witnessPanel(state, person) {
   return h('dl', { class: 'panel' },
     h('div', null, h('dt', null, t('page.room.since')), h('dd', null, person.since ? clockTime(person.since, true) : '')),
     typeof person.identity_verified === 'boolean' && h('div', null, h('dt', null, t('page.room.identity')), h('dd', null, t(person.identity_verified ? 'page.room.verified' : 'page.room.not_verified'))),
-    h('div', null, h('dt', null, t('page.room.company')), h('dd', null, company.map((p) => p.name).join('、') || t('page.room.nobody'))));
+    h('div', null, h('dt', null, t('page.room.company')), h('dd', null, company.map((p) => p.name).join(t('file.comma')) || t('page.room.nobody'))));
 }
 
 /** Everybody at their place. @param {State} state */

@@ -21,7 +21,7 @@ export const isCourt = (role) => isBench(role) || role === 'clerk';
 /** What the sitting makes of two titles: a judge alone is 独任审判员, counsel of the accused is 辩护人. Set from each view. */
 const sitting = { sole: false, criminal: false };
 
-/** @param {View} view */
+/** @param {{roster: {role: string}[]}} view */
 export function setSitting(view) {
   sitting.sole = view.roster.filter((p) => BENCH.includes(p.role)).length === 1;
   sitting.criminal = criminal(view);
@@ -35,7 +35,7 @@ export function roleName(person, short = false) {
   return first([...tail.map((s) => `role.${person.role}.${person.side}${s}`), `role.${person.role}.${person.side}`, `role.${person.role}`]) || person.role;
 }
 
-/** Whether this is a criminal case: then other articles stand on the buttons. @param {View} view */
+/** Whether this is a criminal case: then other articles stand on the buttons. @param {{roster: {role: string}[]}} view */
 export const criminal = (view) => view.roster.some((p) => p.role === 'prosecutor' || p.role === 'accused');
 
 /** The article under which a command is given, or ''. @param {View} view @param {string} act @param {boolean} [full] */
