@@ -75,6 +75,12 @@ faults: $(VENV)/.tools web/node_modules/.installed
 sheet: $(VENV)/.tools
 	$(BIN)/python -m tests.recorder.sheet $(RUN)
 
+# The pages of a sealed hearing in a real browser, to be looked at: build/screens/real
+.PHONY: screens
+screens: $(VENV)/.tools web/node_modules/.installed
+	tests/install
+	$(BIN)/python -m tests.web.real $(RUN)
+
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
