@@ -1,7 +1,8 @@
 """How long packets wait on one receiver's way, and how fast they come out: a standing queue told from a longer way.
 
 Rules
-* Delay beyond the smallest of the last half minute that stays for ``STANDING_FOR_US`` is a queue that we fill.
+* Delay beyond the smallest of the last half minute that stays for ``STANDING_FOR_US`` is a queue that we fill; one that
+  grows from message to message is known after the second.
 * A queue that stands as it stood although far less is sent than the line then carried is none: the way has become
   longer (another cell, another route), and the delay is measured from there.
 * When the receiver's clock jumps everything begins anew.
@@ -17,6 +18,7 @@ from typing import Final
 
 STANDING_US: Final = 60_000
 STANDING_FOR_US: Final = 220_000  # a queue that is empty once in this time is a burst, or a computer that was busy
+RISE_US: Final = 10_000  # between two messages; a way that has become longer does not go on growing
 AS_IT_STOOD: Final = (70, 115)  # percent of the standing delay at the first cut
 FAR_LESS: Final = 60  # percent of what arrived then
 FURTHER_US: Final = 20_000_000  # once in this time a way may become longer
@@ -30,14 +32,16 @@ FEW_US: Final = 50_000  # over less than this no rate can be told
 
 class Delay:
     """One line. ``standing`` is the queue that we keep filled; ``lowest`` and ``excess`` are of the last message: the
-    smallest delay of late, and how much of its own was queue. All in µs."""
+    smallest delay of late, and how much of its own was queue. All in µs. ``growing``: a queue that was there in the
+    message before and is longer now."""
 
     __slots__ = (
-        "_base", "_bases", "_bases_at", "_further_at", "_stood", "_window", "excess", "lowest", "standing",
+        "_base", "_bases", "_bases_at", "_further_at", "_stood", "_window", "excess", "growing", "lowest", "standing",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.standing = self.lowest = self.excess = 0
+        self.growing = False
         self._window: deque[tuple[int, int, int]] = deque(maxlen=64)  # arrival, octets, delay
         self._bases: deque[int] = deque(maxlen=BASES)
         self._bases_at = 0
@@ -65,6 +69,7 @@ class Delay:
                 if last - at > STANDING_FOR_US:
                     break
                 lowest = min(lowest, one)
+        self.growing = STANDING_US <= self.excess <= delay - base - RISE_US
         self.lowest, self.excess, self.standing = lowest, delay - base, lowest - base
         if self.standing < STANDING_US:
             self._stood = (0, 0)

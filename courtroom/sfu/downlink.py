@@ -5,8 +5,9 @@ Rules
   and what a longer way is stands in ``delay``; which loss may be ours, in ``losses``; what follows from them, here.
 * What was sent into a hole (everything lost for ``OUTAGE_US``) tells of an outage, not of a narrow line.
 * Without a complaint there is no budget (``UNLIMITED``): a court on a good line is never throttled by a guess.
-* A standing queue cuts the budget to most of what really arrived. Loss without a queue cuts it for a trial; if the loss
-  stays as it was, it is not ours, and from then on only more than that counts.
+* A queue that stands or grows cuts the budget to most of what really arrived, and pictures wait until it has drained,
+  so that sound comes through; if it has not drained by then, they stop. Loss without a queue cuts the budget for a
+  trial; if the loss stays as it was, it is not ours, and from then on only more than that counts.
 * Up again by trying: after ``hold`` the budget grows twofold every ``DOUBLE_US``, the difference to the media being
   filled with padding, until the line complains or everything wanted fits. A failed try doubles the hold.
 * While bound, a small burst now and then shows how far apart the line spreads it: a line that has become wider is tried
@@ -33,9 +34,10 @@ from courtroom.sfu.sequence import unwrap
 UNLIMITED: Final = 1 << 40
 LEAST: Final = 100_000
 
+GROWN_US: Final = 130_000  # two or three messages of a browser
 TRYING_US: Final = 30_000  # of queue end a try
-DRAIN_US: Final = 2_000_000
-HARD_US: Final = 100_000  # so long a queue that pictures stop until it has drained
+DRAIN_US: Final = 1_000_000
+HARD_US: Final = 100_000  # a queue so long although pictures have waited already: now they stop until it has drained
 CUT: Final = 93  # percent of what arrived
 SETTLE_US: Final = 500_000  # between two cuts
 HOLD_US: Final = 2_000_000
@@ -70,7 +72,7 @@ class Downlink:
 
     __slots__ = (
         "_burst_at", "_complaint_since", "_cut_at", "_drained_by", "_feedback_at", "_first", "_free_since",
-        "_grown_at", "_hold", "_hold_until", "_run", "_suspect", "_tells", "_trial_until", "_tried_at",
+        "_grown_at", "_hold", "_hold_until", "_run", "_stopped", "_suspect", "_tells", "_trial_until", "_tried_at",
         "_tried_from", "_tried_standing", "_weighed_at", "_wider", "budget", "delay", "hard", "least", "losses", "sent",
         "state", "wanted",
     )  # fmt: skip
@@ -98,7 +100,8 @@ class Downlink:
         self._complaint_since = -1
         self._burst_at = 0
         self._wider = 0
-        self._drained_by = 0  # until then only sound
+        self._drained_by = 0  # until then only sound is sent
+        self._stopped = False  # pictures do not wait for that, they have ended
         self._tried_at = self._tried_from = self._tried_standing = 0
         self._first = 0  # number of the first packet on this path
 
@@ -149,26 +152,28 @@ class Downlink:
         standing = self.delay.standing
         if self.state is State.TRYING and self.delay.excess >= self._tried_standing + TRYING_US:
             self._cut(self._rate(), now)
-        elif self._drained_by and (standing < STANDING_US or now >= self._drained_by):
-            self._drained_by = 0
-            self.losses.forget()
-            if self.delay.in_vain(self._rate(), now):
+        elif self._drained_by:
+            in_vain = self.delay.in_vain(self._rate(), now)  # a queue of ours would come out as fast as before
+            if in_vain or standing < STANDING_US or now >= self._drained_by:
+                self._drained_by = 0
+                self.losses.forget()
+            if in_vain:
                 self._further(now)
         elif (
-            standing >= STANDING_US
-            and not self._drained_by
+            (standing >= STANDING_US or self.delay.growing)
             and now - self._cut_at >= SETTLE_US
             and not (self.state is State.BOUND and self.delay.shrinking(delay))  # the last cut is still at work
         ):
-            rate = self._rate()
+            # of a queue that has only begun the older half may not have been held up by it
+            rate = max(self._rate(), self._rate(GROWN_US))
             if self.delay.in_vain(rate, now):
                 self._further(now)
                 return
             self.delay.cut(rate)
+            self._stopped = self.state is State.BOUND and standing >= HARD_US
             self._cut(rate, now)
-            if standing >= HARD_US:
-                self.hard = True
-                self._drained_by = now + DRAIN_US
+            self.hard = True
+            self._drained_by = now + DRAIN_US
 
     def _further(self, now: int) -> None:
         """The way has become longer; what the pictures lost by it is tried at once."""
@@ -300,7 +305,16 @@ class Downlink:
         """The budget for media: while trying, only what has been seen to arrive."""
         if self.state is State.TRYING:
             return max(self._tried_from, self._rate() * 95 // 100)
-        return 0 if self._drained_by else self.budget
+        return 0 if self._drained_by and self._stopped else self.budget
+
+    @property
+    def pace(self) -> int:
+        """How fast pictures that wait are sent on."""
+        return self.budget if self.budget < UNLIMITED else max(LEAST, self._enough)
+
+    def draining(self, now: int) -> bool:
+        """Whether pictures wait so that the queue in front of the sound becomes shorter."""
+        return now < self._drained_by
 
     @property
     def full(self) -> bool:

@@ -95,7 +95,7 @@ def _report(room: Room, member: Member, now: int) -> None:
 
 
 def _release(room: Room, member: Member, now: int) -> None:
-    if member.pacer.overfull:
+    if member.pacer.overfull(now):
         room.drop("paced_out")
         member.pacer.clear()
         for place in member.video:

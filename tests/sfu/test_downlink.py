@@ -54,6 +54,7 @@ class Person:
         self.sequence = {"": 100, "l": 200, "h": 300}
         self.picture = {"l": 5, "h": 9}
         self.key = {"l": True, "h": True}
+        self.large = True
 
     def sound(self) -> None:
         self.sequence[""] += 1
@@ -62,6 +63,8 @@ class Person:
 
     def frame(self) -> None:
         for rid, size, offset in (("l", 600, 1), ("h", 4500, 2)):
+            if rid == "h" and not self.large:
+                continue
             key, self.key[rid] = self.key[rid], False
             left, start = size * (12 if key and rid == "l" else 5 if key else 1), True
             self.picture[rid] += 1
@@ -173,6 +176,7 @@ def test_line_narrows_and_widens_again_and_sound_goes_on(seed: int) -> None:
     assert "h" not in "".join(narrow.shown())
     assert "l" in "".join(narrow.shown()), "one small picture fits beside the sound"
     assert all("h" not in "".join(layers) for at, layers in narrow.layers if at > narrowed + 5_000_000)
+    assert max(settled) - narrowed < 2_000_000, "and settled soon: pictures waited for the queue to drain, and went on"
     assert narrow.longest_silence(narrowed, court.room.now) < 400_000, settled
     assert narrow.longest_silence(narrowed + 5_000_000, court.room.now) < 150_000, "trying must not shake the sound"
     widened = court.room.now
@@ -182,6 +186,27 @@ def test_line_narrows_and_widens_again_and_sound_goes_on(seed: int) -> None:
     assert narrow.longest_silence(widened, court.room.now) < 250_000
     assert other.shown() == ("h", "h")
     assert [layers for _, layers in other.layers].count(("h", "h")) == 1, "nobody else noticed"
+
+
+@pytest.mark.parametrize("rate", [330_000, 450_000])
+def test_line_a_little_too_narrow_costs_no_picture_that_fits(rate: int) -> None:
+    """Two small pictures and two voices need 400 kbit/s: what must go goes at once, what fits stays where it is."""
+    court = Court(20_000_000)
+    (watcher,) = court.watchers
+    for person in court.people:
+        person.large = False
+    court.run(8)
+    assert watcher.shown() == ("l", "l")
+    watcher.line.rate, narrowed = rate, court.room.now
+    waits = []
+    for _ in range(100):
+        court.run(0.05)
+        waits.append(max(0, watcher.line.free_at - court.room.now))
+        assert watcher.shown()[0] == "l", "the first was never taken away"
+    assert max(waits) < 250_000, "a queue that grows is known before it stands"
+    assert max(waits[20:]) < 120_000
+    assert watcher.longest_silence(narrowed, court.room.now) < 100_000
+    assert len(watcher.member.pacer) < 20, "and pictures are not behind the sound"
 
 
 def test_random_loss_costs_no_picture_for_long() -> None:
