@@ -41,7 +41,7 @@
 
   // Counters of the connections that are open: what came, what was mended, what was made up
   const WANTED = {
-    "inbound-rtp": ["packetsReceived", "packetsLost", "bytesReceived", "framesDecoded", "freezeCount", "totalFreezesDuration",
+    "inbound-rtp": ["packetsReceived", "packetsLost", "packetsDiscarded", "bytesReceived", "framesDecoded", "freezeCount", "totalFreezesDuration",
       "nackCount", "pliCount", "concealedSamples", "silentConcealedSamples", "totalSamplesReceived", "concealmentEvents",
       "jitterBufferDelay", "jitterBufferEmittedCount", "fecPacketsReceived", "retransmittedPacketsReceived", "framesDropped",
       "insertedSamplesForDeceleration", "removedSamplesForAcceleration", "keyFramesDecoded"],
