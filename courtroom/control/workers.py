@@ -162,10 +162,17 @@ class MediaWorker:
         for tenant in list(self._tenants):
             tenant.on_worker_down()
 
+    def _overrun(self, count: int) -> None:
+        """The kernel threw media away because the worker did not read it in time: said when it happens."""
+        before = self.load.dropped.get("overrun", 0) if self.load is not None else 0
+        if count > before:
+            log.warning("media_overrun", worker=self.number, datagrams=count - before)
+
     def _on_message(self, message: FromWorker) -> None:
         self._heard_at = time.monotonic()
         match message:
             case WorkerLoad():
+                self._overrun(message.dropped.get("overrun", 0))
                 self.load = message
                 self.gauge.report(message.cpu_permille, message.loop_lag_us)
                 self.late.noted(message.loop_lag_us, message.at)

@@ -7,9 +7,11 @@ Rules
   way through its stack instead of one per packet. Where a device cannot do that the same packets are sent one by one.
 * Addresses are raw ``sockaddr`` bytes, 16 for IPv4 and 28 for IPv6; they are dictionary keys and never become text.
 * Linux on 64 bits has ``recvmmsg`` and ``sendmmsg``; anywhere else the same class speaks ``recvfrom`` and ``sendto``.
+* The kernel keeps up to ``_BUFFER`` octets for us while we are busy, where we may ask for it also beyond the machine's
+  usual limit; what it had to throw away all the same is counted (``overrun``): that loss is ours, not the sender's.
 * Bounds: ``IN_SLOTS`` datagrams of ``SLOT`` bytes a read; longer ones are truncated by the kernel, dropped here.
 
-recvmmsg(2), sendmmsg(2).
+recvmmsg(2), sendmmsg(2), socket(7).
 """
 
 from __future__ import annotations
@@ -30,6 +32,11 @@ RUN: Final = 32  # packets to one receiver that may stand side by side
 ARENA: Final = OUT_SLOTS * SLOT
 _ADDRESS: Final = 32
 _BUFFER: Final = 4 << 20
+# of asm-generic/socket.h; Python has no names for them
+_RCVBUFFORCE: Final = 33
+_SNDBUFFORCE: Final = 32
+_MEMINFO: Final = 55
+_MEMORY: Final = struct.Struct("=9I")  # linux/sock_diag.h: SK_MEMINFO_*, the last of them is what was dropped
 
 # struct mmsghdr on 64-bit Linux, in 8-byte words: name, namelen, iov, iovlen, control, controllen, flags, len.
 _WORDS: Final = 8
@@ -112,8 +119,11 @@ class Socket:
 
     def __init__(self, sock: socket.socket, *, batched: bool = True) -> None:
         sock.setblocking(False)
-        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            sock.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+        for option, forced in ((socket.SO_RCVBUF, _RCVBUFFORCE), (socket.SO_SNDBUF, _SNDBUFFORCE)):
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, forced, _BUFFER)
+            except OSError:  # not Linux, or without the right to: as much as the machine grants
+                sock.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
         self.sock = sock
         self.counters = Counters()
         self._libc = _libc() if batched else None
@@ -128,6 +138,15 @@ class Socket:
         self.outgoing = memoryview(self._out.memory)
         self.lengths = [0] * IN_SLOTS
         self.addresses = [b""] * IN_SLOTS
+
+    @property
+    def overrun(self) -> int:
+        """Datagrams that came and found no room, because we read too slowly; 0 where the kernel does not say."""
+        try:
+            told = self.sock.getsockopt(socket.SOL_SOCKET, _MEMINFO, _MEMORY.size)
+        except OSError:
+            return 0
+        return int(_MEMORY.unpack(told)[-1]) if len(told) == _MEMORY.size else 0
 
     @property
     def incoming_memory(self) -> bytearray:

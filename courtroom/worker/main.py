@@ -141,6 +141,8 @@ class Worker:
         dropped = dict(self._rooms.counters.dropped)
         if any(counter.unsent for counter in counters):
             dropped["unsent"] = sum(counter.unsent for counter in counters)
+        if overrun := sum(one.overrun for one in port.sockets):
+            dropped["overrun"] = overrun
         if self._spool.overflowed:
             dropped["capture_overflow"] = self._spool.overflowed
         self._link.send(

@@ -47,6 +47,19 @@ def test_datagram_longer_than_a_slot_counts_as_empty(pair: tuple[Socket, socket.
     assert ours.lengths[:2] == [0, 4]
 
 
+def test_what_the_kernel_had_no_room_for_is_counted(pair: tuple[Socket, socket.socket]) -> None:
+    ours, other = pair
+    assert ours.overrun == 0
+    ours.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # the least there is
+    for _ in range(200):
+        other.sendto(bytes(1000), ours.sock.getsockname())
+    got = 0
+    while count := ours.receive():
+        got += count
+    assert 0 < got < 200
+    assert ours.overrun == 200 - got
+
+
 def test_everything_staged_leaves_with_the_flush(pair: tuple[Socket, socket.socket]) -> None:
     ours, other = pair
     raw = datagrams.pack_address(other.getsockname())
