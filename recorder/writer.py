@@ -283,7 +283,8 @@ class Writer:
                 raise BadPacket("capture_batch")
             batch = decode_batch(await reader.readexactly(length))
             if await self._take_in(batch, given_up):
-                if batch.take in self._takes:
+                if batch.take in self._takes and (batch.take, batch.worker) not in seen:
+                    seen.intersection_update([one for one in seen if one[0] in self._takes])  # not of all days
                     seen.add((batch.take, batch.worker))
                 writer.write(batch.number.to_bytes(8, "big"))
                 await writer.drain()

@@ -5,6 +5,8 @@ Rules
 * A batch stays until the writer has answered its own number. After a reconnect all that stay are sent again.
 * Bounded by ``MAX_BYTES`` and ``MAX_AGE_US``: the oldest goes first, is counted, and the take says so itself in an
   EVENT ``capture_overflow``, with where the hole is (``from_at``, ``to_at``). Nothing here ever waits for the writer.
+* Of a take that has ended only the number of its last track is kept; of more than ``MAX_ENDED``, only the highest such
+  number, from which every take then goes on: one take never gives a number twice.
 
 Format: courtroom/sfu/capture.py.
 """
@@ -25,6 +27,7 @@ CUT_US: Final = 100_000
 MAX_BYTES: Final = 64 << 20
 MAX_AGE_US: Final = 30_000_000
 MAX_BATCH_RECORDS: Final = 8 << 20
+MAX_ENDED: Final = 256
 _RTP_HEAD: Final = struct.Struct(">IBHQ")
 _CRC: Final = struct.Struct(">I")
 
@@ -32,9 +35,10 @@ _CRC: Final = struct.Struct(">I")
 class Take:
     """The open end of one take: records since the last cut, and the numbers of its tracks."""
 
-    def __init__(self, name: str, worker: str) -> None:
+    def __init__(self, name: str, worker: str, numbered: int = 0) -> None:
         self.name = name
         self._worker = worker
+        self.numbered = numbered
         self._records: list[bytes] = []
         self.size = 0
         self._tracks: dict[tuple[str, str, str, int, int], int] = {}
@@ -46,10 +50,10 @@ class Take:
         key = (label, kind, layer, ssrc, payload_type)  # a sender may change its codec under one SSRC
         number = self._tracks.get(key)
         if number is None:
-            number = len(self._tracks) + 1
+            number = self.numbered + 1
             if number > 0xFFFF:
                 return -1
-            self._tracks[key] = number
+            self._tracks[key] = self.numbered = number
             self._add(capture.encode(Track(number, label, kind, layer, codec, clock_rate, payload_type, self._worker)))
         return number
 
@@ -88,6 +92,8 @@ class Spool:
     def __init__(self, worker: str) -> None:
         self.worker = worker
         self._takes: dict[str, Take] = {}
+        self._ended: dict[str, int] = {}  # take → number of its last track
+        self._floor = 0  # the highest of those that were forgotten
         self._waiting: deque[_Waiting] = deque()
         self._unsent = 0  # how many at the right end of _waiting were not handed out on this connection
         self._number = 0
@@ -98,8 +104,18 @@ class Spool:
     def take(self, name: str) -> Take:
         known = self._takes.get(name)
         if known is None:
-            known = self._takes[name] = Take(name, self.worker)
+            known = self._takes[name] = Take(name, self.worker, self._ended.pop(name, self._floor))
         return known
+
+    def end(self, name: str, now: int) -> None:
+        """Nothing is captured into this take any more: its last records go out, its tracks are forgotten."""
+        take = self._takes.pop(name, None)
+        if take is None:
+            return
+        self._batch(take, now)
+        self._ended[name] = take.numbered
+        while len(self._ended) > MAX_ENDED:
+            self._floor = max(self._floor, self._ended.pop(next(iter(self._ended))))
 
     def cut(self, now: int) -> None:
         """Close the batches of this tenth of a second; call at least that often."""
@@ -107,12 +123,7 @@ class Spool:
             return
         self._cut_at = now
         for take in self._takes.values():
-            if take.size:
-                self._number += 1
-                data = capture.encode_batch(Batch(take.name, self.worker, self._number, take.cut()))
-                self._waiting.append(_Waiting(self._number, take.name, now, data))
-                self._unsent += 1
-                self._bytes += len(data)
+            self._batch(take, now)
         lost: dict[str, list[int]] = {}
         while self._waiting and (self._bytes > MAX_BYTES or now - self._waiting[0].made_at > MAX_AGE_US):
             oldest = self._forget_first()
@@ -121,6 +132,14 @@ class Spool:
         for name, made in lost.items():
             where: dict[str, object] = {"from_at": made[0] - CUT_US, "to_at": made[-1]}
             self.take(name).note(now, {"kind": "capture_overflow", "batches": len(made), **where})
+
+    def _batch(self, take: Take, now: int) -> None:
+        if take.size:
+            self._number += 1
+            data = capture.encode_batch(Batch(take.name, self.worker, self._number, take.cut()))
+            self._waiting.append(_Waiting(self._number, take.name, now, data))
+            self._unsent += 1
+            self._bytes += len(data)
 
     def _forget_first(self) -> _Waiting:
         oldest = self._waiting.popleft()

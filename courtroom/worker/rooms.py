@@ -4,6 +4,7 @@ Rules
 * Every request is answered by exactly one ``Reply``; a refusal changes nothing.
 * Transports belong to one room and never move. Closing takes the transport out of the router first, then says
   close_notify, then forgets the address: nothing can be sent to it afterwards.
+* A take has ended when the last room that was ever captured into it is closed.
 * Bounds: ``MAX_ROOMS``; members and places are bounded by the router.
 """
 
@@ -48,6 +49,7 @@ class Rooms:
         self.media_port = 0
         self.transports: dict[str, Transport] = {}
         self._rooms: dict[str, Router] = {}
+        self._takes: dict[str, set[str]] = {}  # what each room was ever captured into
         self._clock = clock
         self._random = random
         self._tell = tell
@@ -80,6 +82,7 @@ class Rooms:
                     self.close(self._transport(name), "room_closed")
                 router.set_routes(router.revision, [], [], self._clock())
                 del self._rooms[room]
+                self._end_takes(room)
             case m.OpenTransport():
                 return self._open(message)
             case m.AcceptAnswer(_, name, text):
@@ -91,6 +94,11 @@ class Rooms:
             case m.SetRoutes():
                 self._set_routes(message)
         return ""
+
+    def _end_takes(self, room: str) -> None:
+        takes = self._takes.pop(room, set())
+        for take in takes.difference(*self._takes.values()):
+            self._spool.end(take, self._clock())
 
     def prefer(self, message: m.SetPreferences) -> None:
         """One-way: what does not fit is ignored."""
@@ -182,6 +190,8 @@ class Rooms:
         ]
         now = self._clock()
         router.set_routes(message.revision, routes, captures, now)
+        if captures:
+            self._takes.setdefault(message.room, set()).update(route.take for route in captures)
         self.port.discard(member.tag for member in router.members.values())
         self.pump(router, now)
 

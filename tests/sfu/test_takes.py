@@ -174,3 +174,27 @@ def test_writer_that_stays_away_costs_bounded_memory_and_a_note_in_the_take() ->
     for note in notes:
         begin, end = int(str(note.body["from_at"])), int(str(note.body["to_at"]))
         assert set(range(begin + takes.CUT_US, end + 1, takes.CUT_US)) <= missing, "the note says where the hole is"
+
+
+def test_a_take_that_has_ended_sends_its_last_records_and_gives_no_number_twice() -> None:
+    spool = Spool("worker")
+    first = spool.take("take").track("seat-1", "camera", "h", 11, "vp8", 90000, 96)
+    spool.take("take").packet(first, 5, b"packet")
+    spool.end("take", 6)
+    spool.end("take", 7)
+    found = batches(spool)
+    assert [batch.number for batch in found] == [1]
+    assert [type(record) for record in records(found)] == [Track, Packet]
+    again = spool.take("take").track("seat-1", "camera", "h", 11, "vp8", 90000, 96)
+    assert (first, again) == (1, 2)
+
+
+def test_of_takes_that_have_ended_nothing_stays_but_some_numbers() -> None:
+    spool = Spool("worker")
+    for number in range(takes.MAX_ENDED + 1):
+        spool.take(f"take-{number}").track("seat-1", "camera", "h", number, "vp8", 90000, 96)
+        spool.end(f"take-{number}", number)
+    assert spool._takes == {}
+    assert list(spool._ended) == [f"take-{number}" for number in range(1, takes.MAX_ENDED + 1)]
+    one = spool.take("take-0").track("seat-1", "camera", "h", 9999, "vp8", 90000, 96)
+    assert one == 2, "not even of one that is too long ago to be remembered"

@@ -11,7 +11,7 @@ from courtroom.sfu.consumer import Place
 from courtroom.sfu.member import Member
 from courtroom.sfu.packet import Rtp
 from courtroom.sfu.producer import Layer, Producer
-from courtroom.sfu.takes import Spool
+from courtroom.sfu.takes import Spool, Take
 from courtroom.worker import dtls, rooms
 from courtroom.worker.rooms import Rooms
 from courtroom.worker.transport import CONNECT_US, QUIET_US, Transport
@@ -112,3 +112,24 @@ def test_closed_transport_is_gone_without_the_collector() -> None:
     finally:
         gc.enable()
     assert [a - b for a, b in zip(before, after, strict=True)] == [2, 2, 4, 1, 1, 20]
+
+
+def test_take_is_gone_when_the_last_room_captured_into_it_is_closed() -> None:
+    """Its tracks are as many as the transports of a whole hearing."""
+    house = House()
+    assert house.rooms.answer(m.OpenRoom(1, "other")).code == ""
+    assert house.open("judge").code == ""
+    capture = m.CaptureRoute("take", "judge", "microphone", "seat-1")
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(type(one) is Take for one in gc.get_objects())
+        counted = []
+        for room in ("other", "room"):
+            assert house.rooms.answer(m.SetRoutes(2, room, 1, [], [capture])).code == ""
+        for room in ("other", "room"):
+            assert house.rooms.answer(m.CloseRoom(3, room)).code == ""
+            counted.append(sum(type(one) is Take for one in gc.get_objects()) - before)
+    finally:
+        gc.enable()
+    assert counted == [1, 0]
