@@ -26,6 +26,7 @@ from typing import IO, Any, Final
 from aiohttp import web
 
 from courtroom.config import Settings
+from courtroom.control import heap
 from courtroom.control.api import Docket
 from courtroom.control.docket import open_docket
 from courtroom.errors import Unavailable
@@ -152,6 +153,7 @@ async def _run(settings: Settings, say: Say, demo: bool) -> None:
         if demo:
             seats = await demo_hearing(running.docket, settings.data / "demo.json")
             _say_demo(running, seats, say)
+        heap.settle()
         say(json.dumps({"event": "ready", "url": running.url, "media": list(running.media)}))
         await stop.wait()
 

@@ -50,11 +50,18 @@ T = TypeVar("T", bound=Shelvable)
 
 
 class Desks(Generic[T]):
-    """``take`` brings a hearing from the store, or says ``None`` when there is none of that name."""
+    """``take`` brings a hearing from the store, or says ``None`` when there is none of that name; ``cleared`` is told
+    when some were put back."""
 
-    def __init__(self, take: Callable[[str], Awaitable[T | None]], now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        take: Callable[[str], Awaitable[T | None]],
+        now: Callable[[], float],
+        cleared: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._take = take
         self._now = now
+        self._cleared = cleared
         self._open: dict[str, T] = {}
         self._asked_at: dict[str, float] = {}
         self._kept_at: dict[str, int] = {}  # those whose ledger stands where the store was told so
@@ -138,28 +145,33 @@ class Desks(Generic[T]):
     async def tidy(self, quiet_s: float = QUIET_S) -> None:
         """Puts back what has been quiet for so long; those first that nobody has asked for longest."""
         async with self._turn:
-            await self._tidied(quiet_s)
+            if await self._tidied(quiet_s) and self._cleared is not None:
+                await self._cleared()
 
-    async def _tidied(self, quiet_s: float) -> None:
+    async def _tidied(self, quiet_s: float) -> int:
+        """How many were put back."""
+        count = 0
         for hearing, asked_at in sorted(self._asked_at.items(), key=lambda item: item[1]):
             patience = min(quiet_s, SHORT_S) if len(self._kept_at) > MANY and hearing in self._kept_at else quiet_s
             room = self._open[hearing]
             if self._now() - asked_at < patience or not room.idle():
                 continue
             try:
-                await self._put_back(room, asked_at)
+                count += await self._put_back(room, asked_at)
             except (CourtroomError, OSError) as error:  # it stays open; the store may be better the next time
                 log.warning("not_shelved", hearing=hearing, fault=getattr(error, "code", type(error).__name__))
+        return count
 
-    async def _put_back(self, room: T, asked_at: float) -> None:
+    async def _put_back(self, room: T, asked_at: float) -> bool:
         seq = room.hearing.seq
         await room.end_media()
         if self._kept_at.get(room.id) != seq and not await room.shelve():
             self._asked_at[room.id] = self._now()  # something is owed yet: not to be looked at every few seconds
-            return
+            return False
         if self._asked_at[room.id] != asked_at or room.hearing.seq != seq or not room.idle():
-            return  # what the store was told is true as long as the ledger stands there
+            return False  # what the store was told is true as long as the ledger stands there
         del self._open[room.id], self._asked_at[room.id]
         self._kept_at.pop(room.id, None)
         self.shelved += 1
         await room.close()
+        return True

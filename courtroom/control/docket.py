@@ -25,6 +25,7 @@ from typing import Final
 import structlog
 
 from courtroom.config import Settings
+from courtroom.control import heap
 from courtroom.control.api import Courtroom, Created, HearingPlan, IssuedSeat, Listed
 from courtroom.control.archive import ArchiveJobs
 from courtroom.control.capture import CaptureWriter
@@ -89,7 +90,7 @@ class CourtDocket:
         self._copies = SecondCopies(place, captures, settings.data / "archives") if place is not None else None
         self._relay = Relay(settings.turn_urls, settings.turn_secret)
         self._notices = Notices(notifiers(settings.post), registry, self.clock.now)
-        self._desks: Desks[CourtroomActor] = Desks(self._brought, time.monotonic)
+        self._desks: Desks[CourtroomActor] = Desks(self._brought, time.monotonic, heap.give_back)
 
     async def start(self) -> None:
         await self._writer.start()

@@ -3,6 +3,9 @@ settle. No processes: its worker has not been asked for yet."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -47,8 +50,7 @@ class Page:
         self.closed = reason
 
 
-@pytest.fixture
-async def actor(tmp_path: Path) -> AsyncIterator[CourtroomActor]:
+async def made(pool: WorkerPool, writer: CaptureWriter, archives: ArchiveJobs) -> CourtroomActor:
     house, clock, ledgers = House(), CourtClock(), MemoryLedgers()
     fence = await ledgers.claim("h-test")
     await ledgers.append("h-test", house.entries, fence)
@@ -62,12 +64,28 @@ async def actor(tmp_path: Path) -> AsyncIterator[CourtroomActor]:
         ledgers=ledgers,
         sign=lambda _: bytes(64),
         key_hex="00" * 32,
-        pool=WorkerPool(1, clock, 0, ["127.0.0.1"], ""),
-        writer=CaptureWriter(clock, tmp_path / "capture.sock", tmp_path),
-        archives=ArchiveJobs(tmp_path, tmp_path, tmp_path / "key", None),
+        pool=pool,
+        writer=writer,
+        archives=archives,
         relay=Relay((), ""),
     )
     one.start()
+    return one
+
+
+def court(tmp_path: Path) -> tuple[WorkerPool, CaptureWriter, ArchiveJobs]:
+    """What outlives every hearing."""
+    clock = CourtClock()
+    return (
+        WorkerPool(1, clock, 0, ["127.0.0.1"], ""),
+        CaptureWriter(clock, tmp_path / "capture.sock", tmp_path),
+        ArchiveJobs(tmp_path, tmp_path, tmp_path / "key", None),
+    )
+
+
+@pytest.fixture
+async def actor(tmp_path: Path) -> AsyncIterator[CourtroomActor]:
+    one = await made(*court(tmp_path))
     yield one
     await one.close()
 
@@ -232,3 +250,23 @@ def test_only_packets_of_before_are_waited_for(actor: CourtroomActor, at: int, l
     actor.media._worker = Worker()  # type: ignore[assignment]
     assert actor.media.capture_pending(11_000_000) is pending
     actor.media._worker = None
+
+
+async def test_a_hearing_that_was_put_back_is_gone_from_memory(tmp_path: Path) -> None:
+    pool, writer, archives = court(tmp_path)
+    actor = await made(pool, writer, archives)
+    await seen_and_heard(actor)
+    await actor.submit(SetDevices(actor=PLAINTIFF, microphone="on", camera="on"))
+    actor.media._stays.current.clear()
+    actor.media._worker, (worker,) = pool.workers[0], pool.workers
+    worker.move_in(actor.media)
+    worker.claim_room("h-test/courtroom", actor.media)
+    worker.claim_transport("t-1", actor.media)
+    await actor.end_media()
+    await actor.close()
+    assert (worker._tenants, worker._rooms, worker._transports) == ([], {}, {})
+    gone = [weakref.ref(one) for one in (actor, actor.media, actor.connections, actor.recording)]
+    del actor
+    await asyncio.sleep(0)  # the loop still has to tell of its tasks that they are done
+    gc.collect()
+    assert [ref() for ref in gone] == [None] * 4

@@ -51,7 +51,8 @@ class Shelf:
         self.taken: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
-        self.desks: Desks[Room] = Desks(self.take, lambda: self.now)
+        self.cleared = 0
+        self.desks: Desks[Room] = Desks(self.take, lambda: self.now, self.clear)
         self.fault: Exception | None = None
 
     async def take(self, hearing: str) -> Room | None:
@@ -60,6 +61,9 @@ class Shelf:
         if self.fault is not None:
             raise self.fault
         return Room(hearing) if hearing.startswith("h") else None
+
+    async def clear(self) -> None:
+        self.cleared += 1
 
     async def room(self, hearing: str) -> Room:
         found = await self.desks.open(hearing)
@@ -193,3 +197,15 @@ async def test_there_is_an_end_to_how_many_are_open(shelf: Shelf) -> None:
     shelf.now = SHORT_S
     await shelf.desks.tidy()
     assert await shelf.desks.open("h-one-more") is not None
+
+
+async def test_memory_is_given_back_when_hearings_left_and_only_then(shelf: Shelf) -> None:
+    await shelf.room("h-1")
+    busy, _ = await shelf.room("h-2"), await shelf.room("h-3")
+    busy.resting = False
+    await shelf.desks.tidy()
+    assert shelf.cleared == 0
+    shelf.now += QUIET_S
+    await shelf.desks.tidy()
+    await shelf.desks.tidy()
+    assert (shelf.cleared, shelf.desks.shelved, len(shelf.desks)) == (1, -1, 1)

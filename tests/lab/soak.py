@@ -3,9 +3,10 @@
 * A real court with its worker and capture writer; light clients (``light.py``) that send and receive real SRTP.
 * Every action is chosen by the seed and waited for; whatever is refused, fails or is logged as an error is counted.
 * Resident memory (``VmRSS``) of each process is read every ``SAMPLE_S``; the slope is the least-squares line after the
-  warm-up (the first third). A hearing is closed and another begun every ``--hearing-minutes``.
+  warm-up, which is said (``--warm-up``, a third else): until a hearing has ended and has left, heaps only fill. A
+  hearing is closed and another begun every ``--hearing-minutes``. From ``LONG_MINUTES`` on the slope is judged.
 * Descriptors are compared at rest: after a first short hearing, and after the last one, when nobody is there any more
-  and the archives are made.
+  and the archives are made. So is memory, for who reads: there the warm-up is within.
 * ``--trace FOLDER`` runs every process under tracemalloc (slow) and has them say what grew between the two rests.
 """
 
@@ -44,6 +45,7 @@ PEOPLE = (JUDGE, CLERK, PLAINTIFF, DEFENDANT, WITNESS)
 PARTIES = (PLAINTIFF, DEFENDANT)
 PARTS = {"worker": "courtroom.worker", "writer": "recorder"}
 GOAL_MB_PER_HOUR = 1.0
+LONG_MINUTES = 30.0
 TRACE = Path(__file__).parent / "trace"
 
 
@@ -56,12 +58,16 @@ class Gauge:
     rss_kb: list[int] = field(default_factory=list)
     fds: list[int] = field(default_factory=list)
     rest: list[int] = field(default_factory=list)  # descriptors when nobody is there
+    rest_kb: list[int] = field(default_factory=list)
 
     def read(self, at: float) -> None:
-        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
         self.at.append(at)
-        self.rss_kb.append(int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]))
+        self.rss_kb.append(self.resident())
         self.fds.append(self.descriptors())
+
+    def resident(self) -> int:
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
 
     def descriptors(self) -> int:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
@@ -72,7 +78,8 @@ class Gauge:
         megabytes = [round(rss / 1024, 1) for rss in self.rss_kb]
         return {
             "pid": self.pid, "rss_mb": megabytes, "slope_mb_h": round(slope(rows) * 3600 / 1024, 2),
-            "samples": len(rows), "fds": self.rest, "fds_max": max(self.fds),
+            "samples": len(rows), "rest_mb": [round(kb / 1024, 1) for kb in self.rest_kb], "fds": self.rest,
+            "fds_max": max(self.fds),
         }  # fmt: skip
 
 
@@ -97,6 +104,7 @@ class Sitting:
 
     async def begin(self) -> None:
         hearing = await self.court.create(PEOPLE)
+        self.hearing = hearing.id
         self.seats = {one.role: Seat(self.court, hearing, one, self._fail) for one in PEOPLE}
         for seat in self.seats.values():
             await seat.arrive()
@@ -187,22 +195,28 @@ async def sample(gauges: dict[str, Gauge], started: float) -> None:
         await asyncio.sleep(SAMPLE_S)
 
 
-async def rest(gauges: dict[str, Gauge], court: Court, trace: str) -> None:
-    """Nobody is there and the archives are made: one more reading of descriptors, and of what is held in memory."""
+async def archived(court: Court, *hearings: str) -> bool:
+    """Whether no archive is being made any more: of ``hearings``, or of any."""
+    asked = hearings or [one["id"] for one in await court.get("/api/v1/hearings")]
+    states = [(await court.get(f"/api/v1/hearings/{one}/archive"))["state"] for one in asked]
+    return all(state in ("sealed", "failed") for state in states)
 
-    async def archived() -> bool:
-        hearings = await court.get("/api/v1/hearings")
-        states = [(await court.get(f"/api/v1/hearings/{one['id']}/archive"))["state"] for one in hearings]
-        return all(state in ("sealed", "failed") for state in states)
+
+async def rest(gauges: dict[str, Gauge], court: Court, trace: str, failures: Counter[str]) -> None:
+    """Nobody is there and the archives are made: one more reading of descriptors, and of what is held in memory."""
 
     async def settled() -> bool:
         return all(not gauge.rest or gauge.descriptors() <= gauge.rest[0] for gauge in gauges.values())
 
-    await until(archived, ARCHIVE_S, 1)
+    try:
+        await until(lambda: archived(court), ARCHIVE_S, 1)
+    except AssertionError:  # what was read until then is worth having
+        failures[f"archives not made in {ARCHIVE_S} s"] += 1
     with contextlib.suppress(AssertionError):  # what does not go down is what is to be seen
         await until(settled, SETTLE_S, 1)
     for gauge in gauges.values():
         gauge.rest.append(gauge.descriptors())
+        gauge.rest_kb.append(gauge.resident())
         if trace:
             os.kill(gauge.pid, signal.SIGUSR2)
     number = max(len(gauge.rest) for gauge in gauges.values())
@@ -225,10 +239,10 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
             for _ in range(FIRST_STEPS):
                 await first.step()
             await first.end()
-            await rest(gauges, court, options.trace)
+            await rest(gauges, court, options.trace, failures)
             started = time.monotonic()
             end = started + options.minutes * 60
-            warm_up = options.minutes * 60 / 3
+            warm_up = 60 * (options.minutes / 3 if options.warm_up is None else options.warm_up)
             reader = asyncio.create_task(sample(gauges, started))
             while time.monotonic() < end:
                 sitting = Sitting(court, chance, failures, done)
@@ -241,11 +255,12 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
                         raise AssertionError("a process of the court is gone") from reader.exception()
                 await sitting.end()
             reader.cancel()
-            await rest(gauges, court, options.trace)
+            await rest(gauges, court, options.trace, failures)
             logged = Counter(errors(court.log))
     return {
-        "seed": options.seed, "minutes": options.minutes, "done": dict(done), "failures": dict(failures),
-        "logged_errors": dict(logged), "processes": {name: gauge.found(warm_up) for name, gauge in gauges.items()},
+        "seed": options.seed, "minutes": options.minutes, "warm_up_s": warm_up, "done": dict(done),
+        "failures": dict(failures), "logged_errors": dict(logged),
+        "processes": {name: gauge.found(warm_up) for name, gauge in gauges.items()},
     }  # fmt: skip
 
 
@@ -269,6 +284,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.lab.soak")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--hearing-minutes", type=float, default=10.0)
+    parser.add_argument("--warm-up", type=float, metavar="MINUTES", help="before the slope; a third else")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--trace", default="", metavar="FOLDER")
     parser.add_argument("--name", default="soak", help="of the file in build/")
@@ -280,15 +296,25 @@ def main(words: list[str] | None = None) -> int:
     found = asyncio.run(run(options))
     path = report.save(options.name, found)
     rows = [
-        [name, one["rss_mb"][0], one["rss_mb"][-1], one["slope_mb_h"], *one["fds"], one["fds_max"]]
+        [name, one["rss_mb"][0], one["rss_mb"][-1], one["slope_mb_h"], *one["rest_mb"], *one["fds"], one["fds_max"]]
         for name, one in found["processes"].items()
     ]
-    print(report.table(("process", "MB first", "MB last", "MB/h", "fds at rest", "at the end", "fds max"), rows))
+    head = ("process", "MB first", "MB last", f"MB/h after {found['warm_up_s'] / 60:g} min", "MB at rest", "at the end",
+            "fds at rest", "at the end", "fds max")  # fmt: skip
+    print(report.table(head, rows))
     print(f"done {found['done']}\nfailures {found['failures']}\nlogged errors {found['logged_errors']}\n{path}")
     steady = all(one["fds"][1] <= one["fds"][0] + SPARE for one in found["processes"].values())
     if not steady:
         print("descriptors grow")
-    return 1 if found["failures"] or found["logged_errors"] or not steady else 0
+    level = found["minutes"] < LONG_MINUTES or not grows(found["processes"])
+    if not level:
+        print(f"memory grows: {' '.join(grows(found['processes']))}")
+    return 1 if found["failures"] or found["logged_errors"] or not steady or not level else 0
+
+
+def grows(processes: dict[str, Any]) -> list[str]:
+    """Who misses the goal."""
+    return [name for name, one in processes.items() if one["slope_mb_h"] >= GOAL_MB_PER_HOUR]
 
 
 if __name__ == "__main__":

@@ -60,6 +60,13 @@ def test_a_slope_is_the_least_squares_line() -> None:
     assert soak.slope([(0.0, 10)]) == 0.0
 
 
+def test_a_slope_is_of_what_comes_after_the_warm_up_and_is_judged() -> None:
+    gauge = soak.Gauge(1, [0.0, 600.0, 1200.0, 1800.0], [1024, 9216, 9216, 9728], [3] * 4, [3, 3], [1024, 9728])
+    found = gauge.found(600.0)
+    assert (found["samples"], found["slope_mb_h"]) == (3, 1.5)
+    assert soak.grows({"control": found, "worker": {"slope_mb_h": 0.99}}) == ["control"]
+
+
 # --- real courts ----------------------------------------------------------------------------------
 
 
