@@ -3,9 +3,12 @@
 Rules
 * The picture is 1280 × 720 or 1920 × 1080 at 25 a second, the sound 48 kHz mono; both lie on the court clock of
   ``recorder.timeline``.
-* Work goes in chunks of ``CHUNK_FRAMES``, a process a core; each is a pair of files that appears under its name only
-  when it is whole. A job that was killed goes on with the chunks that are missing; the same inputs make the same
-  fingerprint, other inputs clear the chunks away.
+* Work goes in chunks, a process a core: pictures in short ones (``CHUNK_FRAMES``: all processes end nearly together),
+  sound before them in longer ones (``SOUND_CHUNKS`` of those). Each appears under its name only when it is
+  whole. A job that was killed goes on with the chunks that are missing; the same inputs make the same fingerprint,
+  other inputs clear the chunks away.
+* No core waits while there is work: processes of the crew load their libraries while the capture is indexed, the sound
+  is encoded while pictures are rendered.
 * ``out`` appears last, by rename. If it is there with the same fingerprint, nothing is done. Two jobs for one ``out``
   never run at a time: the second waits.
 * The process makes itself nice; a crash here touches no hearing and no evidence.
@@ -15,7 +18,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -33,7 +38,7 @@ from courtroom.hearing.ledger import Entry
 from recorder import VERSION
 from recorder.clockmap import court_times
 from recorder.columns import Ints
-from recorder.crew import Crew, serve
+from recorder.crew import Crew, Job, Kind, serve
 from recorder.index import read_capture
 from recorder.indexfile import load_index, save_index
 from recorder.join import Sound, join
@@ -42,14 +47,20 @@ from recorder.payloads import Payloads
 from recorder.picture.colours import FPS
 from recorder.picture.screen import SCREENS
 from recorder.runs import Capture
-from recorder.studio import SAMPLES, Look, Studio
+from recorder.studio import SAMPLES, Look, Speech, Studio, picture_stream
 from recorder.timeline import Recording, recording_of
 
-CHUNK_FRAMES: Final = 30 * FPS
+CHUNK_FRAMES: Final = 4 * FPS  # whole groups of pictures: a key frame stands there anyway
+SOUND_CHUNKS: Final = 2
+WORTH_FRAMES: Final = 15 * FPS  # of a process of its own
+WORTH_BYTES: Final = 16 << 20  # of capture: whoever has to index as much will need the crew
+UNITS: Final[dict[Kind, int]] = {"sound": 1, "picture": 16}  # what a frame costs
 NICENESS: Final = 10
 MAX_WORKERS: Final = 64
-_FORMAT: Final = 3  # of chunks and index; another number clears those of before away
-_CHUNK: Final = re.compile(r"chunk-[0-9]{5}\.(mp4|pcm)(\.([0-9]+\.)?tmp)?|(sound|programme)\.tmp")
+_FORMAT: Final = 4  # of chunks and index; another number clears those of before away
+_CHUNK: Final = re.compile(
+    r"(chunk-[0-9]{5}\.(packets|mp4|pcm)|sound-[0-9]{5}\.(pcm|json))(\.([0-9]+\.)?tmp)?|(sound|programme)\.tmp"
+)
 
 Progress = Callable[[int, int | None], None]
 """Called with percent done and seconds left (``None`` while unknown)."""
@@ -92,26 +103,26 @@ def _compose(order: Order, progress: Progress) -> Recording:
         progress(100, 0)
         return recording_of(entries, read_capture(order.capture))
     _prepare(order.work, mark)
-    capture, court = _indexed(order)
-    recording = recording_of(entries, capture)
-    chunks = _chunks(recording, CHUNK_FRAMES)
-    eta = _Eta(progress, recording.frames)
-    sound = _SoundJob(order.work, len(chunks))
-    missing = [number for number in range(len(chunks)) if not _is_whole(order.work, number)]
-    eta.skip(recording.frames - sum(len(chunks[number]) for number in missing))
-    crew = min(order.workers or _cores(), len(missing))
-    if crew > 1:
-        _write_task(order, CHUNK_FRAMES)
-        Crew(order.work, crew, eta.step, sound.finished).render(missing)
-    else:
-        with Payloads([segment.path for segment in capture.segments]) as payloads:
-            studio = Studio(order.look, entries, read_people(order.people), capture, court, recording, payloads)
-            for number in missing:
-                studio.chunk(chunks[number], *_files(order.work, number), lambda: eta.step(1))
-                sound.finished(number)
-    sound.close(recording.frames)
-    pictures = [(_files(order.work, number)[0], len(frames)) for number, frames in enumerate(chunks)]
-    join(pictures, sound.path, order.out, order.work / "programme.tmp")
+    with Crew(order.work) as crew:
+        if _cores_of(order) > 1 and _bytes(order.capture) >= WORTH_BYTES:
+            crew.call(_cores_of(order))
+        capture, court = _indexed(order)
+        recording = recording_of(entries, capture)
+        job = _Job(order.work, Plan.of(recording), _Eta(progress, recording.frames))
+        sounds, pictures = job.missing()
+        worth = sum(len(job.plan.pictures[number]) for number in pictures) // WORTH_FRAMES
+        processes = min(_cores_of(order), order.workers or max(1, worth), len(sounds) + len(pictures))
+        if processes > 1:
+            _write_task(order, job.plan)
+            crew.render(processes, sounds, pictures, job)
+        else:
+            with Payloads([segment.path for segment in capture.segments]) as payloads:
+                studio = Studio(order.look, entries, read_people(order.people), capture, court, recording, payloads)
+                for one in (*(Job("sound", number) for number in sounds), *(Job("picture", n) for n in pictures)):
+                    _render(studio, order.work, job.plan, one, functools.partial(job.made, one.kind, 1))
+        made = [(_picture(order.work, number), len(frames)) for number, frames in enumerate(job.plan.pictures)]
+        stream = functools.partial(picture_stream, look=order.look)
+        join(made, stream, job.sound(), order.out, order.work / "programme.tmp")
     done.write_text(mark, "ascii")
     _clear(order.work)
     progress(100, 0)
@@ -129,21 +140,52 @@ def _alone(work: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _cores() -> int:
-    return min(MAX_WORKERS, len(os.sched_getaffinity(0)))
+def _cores_of(order: Order) -> int:
+    return order.workers or min(MAX_WORKERS, len(os.sched_getaffinity(0)))
 
 
-def _chunks(recording: Recording, length: int) -> list[range]:
-    frames = recording.frames
+def _bytes(capture: Path) -> int:
+    return sum(entry.stat(follow_symlinks=False).st_size for entry in os.scandir(capture))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which frames each chunk holds; every chunk of pictures lies within one of sound."""
+
+    pictures: list[range]
+    sounds: list[range]
+    chunk_frames: int
+    sound_chunks: int
+
+    @staticmethod
+    def of(recording: Recording, chunk_frames: int = 0, sound_chunks: int = 0) -> Plan:
+        chunk_frames, sound_chunks = chunk_frames or CHUNK_FRAMES, sound_chunks or SOUND_CHUNKS
+        frames = recording.frames
+        pictures, sounds = _cut(frames, chunk_frames), _cut(frames, chunk_frames * sound_chunks)
+        return Plan(pictures, sounds, chunk_frames, sound_chunks)
+
+
+def _cut(frames: int, length: int) -> list[range]:
     return [range(begin, min(begin + length, frames)) for begin in range(0, frames, length)] or [range(0)]
 
 
-def _files(work: Path, number: int) -> tuple[Path, Path]:
-    return work / f"chunk-{number:05d}.mp4", work / f"chunk-{number:05d}.pcm"
+def _picture(work: Path, number: int) -> Path:
+    return work / f"chunk-{number:05d}.packets"
 
 
-def _is_whole(work: Path, number: int) -> bool:
-    return all(path.is_file() for path in _files(work, number))
+def _sound(work: Path, number: int) -> tuple[Path, Path]:
+    """Samples, and who speaks."""
+    return work / f"sound-{number:05d}.pcm", work / f"sound-{number:05d}.json"
+
+
+def _render(studio: Studio, work: Path, plan: Plan, job: Job, step: Callable[[], None]) -> None:
+    if job.number >= len(plan.sounds if job.kind == "sound" else plan.pictures):
+        raise BadMessage("index_damaged")
+    if job.kind == "sound":
+        studio.sound(plan.sounds[job.number], *_sound(work, job.number), step)
+    else:
+        speech = Speech(_sound(work, job.number // plan.sound_chunks)[1])
+        studio.picture(plan.pictures[job.number], _picture(work, job.number), speech, step)
 
 
 def _indexed(order: Order) -> tuple[Capture, Sequence[Ints]]:
@@ -163,7 +205,8 @@ def _indexed(order: Order) -> tuple[Capture, Sequence[Ints]]:
 
 
 def _fingerprint(order: Order) -> str:
-    digest = hashlib.sha256(f"{VERSION} {_FORMAT} {CHUNK_FRAMES} {order.lang} {order.font} {order.size}".encode())
+    made = f"{VERSION} {_FORMAT} {CHUNK_FRAMES} {SOUND_CHUNKS} {order.lang} {order.font} {order.size}"
+    digest = hashlib.sha256(made.encode())
     for path in (order.ledger, order.people):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     for entry in sorted(os.scandir(order.capture), key=lambda entry: entry.name):
@@ -189,66 +232,97 @@ def _clear(work: Path) -> None:
             path.unlink()
 
 
-class _SoundJob:
-    """Encodes the sound of chunks in their order as soon as they are there."""
+class _Job:
+    """What is there and what is missing; encodes the sound in its order as soon as it is there."""
 
-    def __init__(self, work: Path, chunks: int) -> None:
-        self.path = work / "sound.tmp"
+    def __init__(self, work: Path, plan: Plan, eta: _Eta) -> None:
+        self.plan = plan
         self._work = work
-        self._chunks = chunks
-        self._next = 0
-        self._sound = Sound(self.path)
+        self._eta = eta
+        self._path = work / "sound.tmp"
+        self._sound = Sound(self._path)
+        self._begun = 0  # sounds given to the encoder
+        self._encoding: Iterator[int] = iter(())
 
-    def finished(self, _number: int) -> None:
-        while self._next < self._chunks and _is_whole(self._work, self._next):
-            self._sound.take(_files(self._work, self._next)[1])
-            self._next += 1
+    def missing(self) -> tuple[list[int], list[int]]:
+        """Sounds and pictures; what is there counts as done."""
+        sounds = [number for number in range(len(self.plan.sounds)) if not self._is_heard(number)]
+        pictures = [number for number in range(len(self.plan.pictures)) if not _picture(self._work, number).is_file()]
+        lacking = UNITS["sound"] * sum(len(self.plan.sounds[number]) for number in sounds)
+        lacking += UNITS["picture"] * sum(len(self.plan.pictures[number]) for number in pictures)
+        self._eta.begin(lacking)
+        return sounds, pictures
 
-    def close(self, frames: int) -> None:
-        self.finished(-1)
+    def _is_heard(self, number: int) -> bool:
+        """As long as it should be: a machine that lost its power may leave names without contents."""
+        pcm, speech = _sound(self._work, number)
+        size = 2 * SAMPLES * len(self.plan.sounds[number])
+        return pcm.is_file() and pcm.stat().st_size == size and speech.is_file() and speech.stat().st_size > 0
+
+    def made(self, kind: Kind, frames: int) -> None:
+        self._eta.step(UNITS[kind] * frames)
+
+    def spare(self) -> bool:
+        """Encode a second of sound."""
+        if next(self._encoding, None) is not None:
+            return True
+        if self._begun == len(self.plan.sounds) or not self._is_heard(self._begun):
+            return False
+        self._encoding = self._sound.take(_sound(self._work, self._begun)[0])
+        self._begun += 1
+        return True
+
+    def sound(self) -> Path:
+        """The whole of it, encoded."""
+        while self.spare():
+            pass
         self._sound.close()
-        assert self._sound.samples == frames * SAMPLES
+        assert self._sound.samples == self.plan.pictures[-1].stop * SAMPLES
+        return self._path
 
 
 class _Eta:
     def __init__(self, progress: Progress, frames: int) -> None:
         self._progress = progress
-        self._frames = max(1, frames)
+        self._units = max(1, frames * sum(UNITS.values()))
         self._skipped = 0
         self._made = 0
         self._began = time.monotonic()
         self._told = -1.0
 
-    def skip(self, frames: int) -> None:
-        self._skipped += frames
+    def begin(self, missing: int) -> None:
+        self._skipped = self._units - missing
 
-    def step(self, frames: int) -> None:
-        self._made = max(0, self._made + frames)
+    def step(self, units: int) -> None:
+        self._made = max(0, self._made + units)
         now = time.monotonic()
         if self._made and now - self._told >= 1:
             self._told = now
-            left = max(0, self._frames - self._skipped - self._made)
+            left = max(0, self._units - self._skipped - self._made)
             rate = (now - self._began) / self._made
-            eta = (
-                math.ceil(rate * left) if self._made > 2 * FPS else None
-            )  # the first pictures pay for fonts and caches
-            self._progress(min(99, (self._skipped + self._made) * 100 // self._frames), eta)
+            known = self._made > 2 * FPS * UNITS["picture"]  # the first pictures pay for fonts and caches
+            eta = math.ceil(rate * left) if known else None
+            self._progress(min(99, (self._skipped + self._made) * 100 // self._units), eta)
 
 
 # --- in a process of the crew -------------------------------------------------------------------------------------
 
 
-def _write_task(order: Order, length: int) -> None:
+def _write_task(order: Order, plan: Plan) -> None:
     task = {
         "ledger": str(order.ledger), "people": str(order.people), "lang": order.lang, "size": order.size,
-        "font": str(order.font) if order.font else None, "threads": order.threads, "chunk_frames": length,
+        "font": str(order.font) if order.font else None, "threads": order.threads,
+        "chunk_frames": plan.chunk_frames, "sound_chunks": plan.sound_chunks,
     }  # fmt: skip
     (order.work / "task.json").write_text(json.dumps(task, ensure_ascii=False), encoding="utf-8")
 
 
 def work_on(work: Path, lines: Iterator[str], out: Any) -> None:
-    """Render the chunks of ``work`` whose numbers are read from ``lines``; ``BadMessage`` for a folder that is not a
-    composer's."""
+    """Render the chunks of ``work`` that are read from ``lines``; ``BadMessage`` for a folder that is not a composer's.
+    The folder is looked at when the first order is there."""
+    first = next(lines, None)
+    if first is None:
+        return
     found = load_index(work / "index")
     if found is None:
         raise BadMessage("index_damaged")
@@ -258,14 +332,14 @@ def work_on(work: Path, lines: Iterator[str], out: Any) -> None:
     capture, court = found
     entries: list[Entry] = read_ledger(Path(task["ledger"]))
     recording = recording_of(entries, capture)
-    chunks = _chunks(recording, int(task["chunk_frames"]))
+    plan = Plan.of(recording, int(task["chunk_frames"]), int(task["sound_chunks"]))
     if task["lang"] not in LANGUAGES or task["size"] not in SCREENS:
         raise BadMessage("index_damaged")
     font = Path(task["font"]) if task["font"] else None
     look = Look(cast(Language, task["lang"]), task["size"], font, int(task["threads"]))
     with Payloads([segment.path for segment in capture.segments]) as payloads:
         studio = Studio(look, entries, read_people(Path(task["people"])), capture, court, recording, payloads)
-        serve(lambda number, step: studio.chunk(chunks[number], *_files(work, number), step), lines, out)
+        serve(lambda job, step: _render(studio, work, plan, job, step), itertools.chain([first], lines), out)
 
 
 def be_nice() -> None:

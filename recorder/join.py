@@ -1,13 +1,13 @@
 """Chunks → one file: pictures are copied, sound is encoded once over the whole so that no chunk's edge is heard.
 
-The sound is encoded as far as chunks are there while others are still being rendered (``Sound.take``), because it is
-the one thing that cannot be done side by side.
+The sound is encoded while pictures are still being rendered (``Sound.take``), a second at a time, because it is the
+one thing that cannot be done side by side.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,8 @@ from typing import Any, Final
 import av
 import numpy as np
 
-from courtroom.errors import Unavailable
+from courtroom.errors import BadMessage, Unavailable
+from recorder.chunkfile import read_packets
 from recorder.picture.colours import FPS
 from recorder.voices import RATE
 
@@ -33,8 +34,8 @@ class Sound:
         self._stream.options = {"aac_coder": AAC_CODER}
         self.samples = 0
 
-    def take(self, pcm: Path) -> None:
-        """The next chunk's samples."""
+    def take(self, pcm: Path) -> Iterator[int]:
+        """Encode the next samples; gives back after each second, with how many there are so far."""
         whole = np.fromfile(pcm, dtype=np.int16)
         for begin in range(0, len(whole), RATE):
             piece = whole[begin : begin + RATE].astype(np.float32) * np.float32(1 / 32768)
@@ -42,25 +43,28 @@ class Sound:
             frame.sample_rate, frame.pts, frame.time_base = RATE, self.samples, Fraction(1, RATE)
             self.samples += len(piece)
             self._container.mux(self._stream.encode(frame))
+            yield self.samples
 
     def close(self) -> None:
         self._container.mux(self._stream.encode(None))
         self._container.close()
 
 
-def join(pictures: Sequence[tuple[Path, int]], sound: Path, out: Path, partial: Path) -> None:
-    """``pictures``: files with the number of frames in each. ``out`` appears last, with its index in front."""
+def join(
+    pictures: Sequence[tuple[Path, int]], stream: Callable[[Any], Any], sound: Path, out: Path, partial: Path
+) -> None:
+    """``pictures``: files with the number of frames in each; ``stream`` adds to a container what they are packets of.
+    ``out`` appears last, with its index in front."""
     with (
         av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as container,
-        av.open(str(pictures[0][0])) as first,
         av.open(str(sound)) as heard,
     ):
-        video = container.add_stream_from_template(first.streams.video[0])
+        video = stream(container)
         audio = container.add_stream_from_template(heard.streams.audio[0])
         voices = _sound_packets(heard)
         waiting = next(voices, None)
         for packet in _picture_packets(pictures):
-            while waiting is not None and waiting.dts * waiting.time_base <= packet.dts * packet.time_base:
+            while waiting is not None and waiting.dts * FPS <= packet.dts * RATE:
                 waiting.stream = audio
                 container.mux(waiting)
                 waiting = next(voices, None)
@@ -88,15 +92,13 @@ def _picture_packets(pictures: Sequence[tuple[Path, int]]) -> Iterator[Any]:
     """All packets with the time of their chunk; a chunk that does not hold what it should is not joined."""
     before = 0
     for path, frames in pictures:
-        with av.open(str(path)) as source:
-            base = source.streams.video[0].time_base or Fraction(1, FPS)
-            offset, found = int(before / (FPS * base)), 0
-            for packet in source.demux(video=0):
-                if packet.dts is None or packet.pts is None or not packet.size:
-                    continue
+        found = 0
+        try:
+            for packet in read_packets(path, before):
                 found += 1
-                packet.dts, packet.pts = packet.dts + offset, packet.pts + offset
                 yield packet
+        except BadMessage:
+            found = -1
         if found != frames:
             path.unlink(missing_ok=True)
             raise Unavailable("compose_failed", {"chunk": path.name})

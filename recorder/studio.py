@@ -5,12 +5,15 @@ Rules
 * One picture is kept and painted over; the encoder reads it in place. Only what changed is painted.
 * ``ROW`` pictures are looked up together, camera by camera, and painted and encoded after that: a decoder that works
   for a while finds its code and its reference pictures in the cache.
-* A chunk's files appear under their names when they are whole; each begins with a key frame and refers to nothing
-  outside.
+* Sound is rendered apart from pictures and before them: what is left of it for the pictures is who speaks
+  (``Speech``).
+* Files appear under their names when they are whole; each begins with a key frame and refers to nothing outside.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,11 +25,15 @@ from typing import Any, Final, NamedTuple
 import av
 import numpy as np
 import numpy.typing as npt
+from av.codec.context import Flags
 
 from courtroom.catalogue import Language
+from courtroom.errors import BadMessage
 from courtroom.hearing.ledger import Entry
+from recorder.chunkfile import write_packet
 from recorder.columns import Ints
 from recorder.feeds import FRESH_US, STALE_US, Camera, VideoFeed
+from recorder.ledgerfile import small_json
 from recorder.payloads import Payloads
 from recorder.picture.canvas import Bytes, Planes, Rect
 from recorder.picture.colours import FPS
@@ -44,6 +51,7 @@ PRESET: Final = "veryfast"
 SAMPLES: Final = RATE // FPS  # per picture
 STILL_US: Final = 10 * STALE_US  # a still page on the stage sends next to nothing
 ROW: Final = 12
+_NOBODY: Final[frozenset[str]] = frozenset()
 
 
 class Shot(NamedTuple):
@@ -68,6 +76,22 @@ class Look:
         return SCREENS[self.size]
 
 
+class Speech:
+    """Who speaks, by window of the court clock; read from what ``Studio.sound`` left."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._spoke: dict[int, frozenset[str]] = {}
+        if path is None:
+            return
+        try:
+            self._spoke = {int(window): frozenset(map(str, labels)) for window, labels in small_json(path).items()}
+        except (AttributeError, ValueError, TypeError) as error:
+            raise BadMessage("index_damaged") from error
+
+    def at(self, moment: int) -> frozenset[str]:
+        return self._spoke.get(moment // WINDOW_US, _NOBODY)
+
+
 class Studio:
     """One per process; stretches rendered one after another are cheaper than scattered ones."""
 
@@ -90,28 +114,37 @@ class Studio:
         self._cameras = {label: Camera(list_) for (label, kind), list_ in feeds.items() if kind == "camera"}
         self._screens = {label: Camera(list_) for (label, kind), list_ in feeds.items() if kind == "screen"}
         self._mixer = Mixer(voices)
-        self._spoke: tuple[int, frozenset[str]] = (-1, frozenset())
+        self._speech = Speech()
         self._asked: tuple[Scene | None, dict[str, Rect]] = (None, {})
 
-    def chunk(self, frames: range, picture: Path, sound: Path, step: Callable[[], None]) -> None:
-        """Render ``frames`` of the programme into two files."""
-        mine = f".{os.getpid()}.tmp"
-        sound_tmp, picture_tmp = sound.with_name(sound.name + mine), picture.with_name(picture.name + mine)
+    def sound(self, frames: range, pcm: Path, speech: Path, step: Callable[[], None]) -> None:
+        """Render the sound of ``frames`` of the programme and who speaks in it into two files, ``pcm`` last."""
+        spoke: dict[int, list[str]] = {}
+        with _written(pcm) as sound_tmp, sound_tmp.open("wb") as out:
+            for stretch in self._stretches(frames):
+                out.write(self._heard(stretch, spoke).tobytes())
+            with _written(speech) as speech_tmp:
+                speech_tmp.write_text(json.dumps(spoke), encoding="utf-8")
+        for _ in frames:
+            step()
+
+    def picture(self, frames: range, picture: Path, speech: Speech, step: Callable[[], None]) -> None:
+        """Render ``frames`` of the programme into a file."""
+        self._speech = speech
         image: Any = av.VideoFrame.from_numpy_buffer(self._renderer.canvas, format="yuv420p")
         image.time_base = Fraction(1, FPS)
-        with sound_tmp.open("wb") as pcm, av.open(str(picture_tmp), "w", format="mp4") as container:
-            stream = _video_stream(container, self._look)
+        encoder = _prepared(av.CodecContext.create("libx264", "w"), self._look)
+        with _written(picture) as partial, partial.open("wb") as out:
             for stretch in self._stretches(frames):
-                pcm.write(self._heard(stretch).tobytes())
                 for row in _rows(stretch):
                     for frame, shot in zip(row, self._shots(row), strict=True):
                         self._renderer.paint(shot.scene, shot.at, shot.pictures)
                         image.pts = frame - frames.start
-                        container.mux(stream.encode(image))
+                        for packet in encoder.encode(image):
+                            write_packet(out, packet)
                         step()
-            container.mux(stream.encode(None))
-        os.replace(sound_tmp, sound)
-        os.replace(picture_tmp, picture)
+            for packet in encoder.encode(None):
+                write_packet(out, packet)
 
     def _stretches(self, frames: range) -> list[range]:
         """The chunk cut where parts change, so that sound never runs over a jump of the clock."""
@@ -124,14 +157,17 @@ class Studio:
             at = stop
         return pieces
 
-    def _heard(self, stretch: range) -> npt.NDArray[np.int16]:
-        """Exactly as many samples as the stretch has pictures; who speaks in it is known afterwards."""
+    def _heard(self, stretch: range, spoke: dict[int, list[str]]) -> npt.NDArray[np.int16]:
+        """Exactly as many samples as the stretch has pictures; ``spoke`` learns who speaks in which window."""
         size = len(stretch) * SAMPLES
         if self._recording.part_of(stretch.start).kind == "plate":
             return np.zeros(size, dtype=np.int16)
         start = self._recording.court_of(stretch.start)
-        mixed = self._mixer.render(start, start + len(stretch) * FRAME_US)
-        self._spoke = (-1, frozenset())
+        end = start + len(stretch) * FRAME_US
+        mixed = self._mixer.render(start, end)
+        for window in range(start // WINDOW_US, (end - 1) // WINDOW_US + 1):
+            if labels := self._mixer.speaking(window * WINDOW_US):
+                spoke[window] = sorted(labels)
         return np.pad(mixed, (0, max(0, size - len(mixed))))[:size]
 
     def frame(self, number: int) -> Bytes:
@@ -162,13 +198,7 @@ class Studio:
                 pictures.append((seat.id, FRESH if age <= FRESH_US else STALE))
             elif self._scenes.awaited(seat, at, None if age is None else at - age):
                 pictures.append((seat.id, AWAITED))
-        return Sights(tuple(pictures), self._speaking(at))
-
-    def _speaking(self, at: int) -> frozenset[str]:
-        window = at // WINDOW_US
-        if self._spoke[0] != window:
-            self._spoke = window, self._mixer.speaking(at)
-        return self._spoke[1]
+        return Sights(tuple(pictures), self._speech.at(at))
 
     def _wanted(self, scene: Scene) -> dict[str, Rect]:
         """The places of a scene that show a live picture."""
@@ -192,16 +222,30 @@ class Studio:
         return screen.picture(shot.at, area, True, STILL_US)
 
 
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[Path]:
+    """A name to write under that becomes ``path`` when all went well."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    yield partial
+    os.replace(partial, path)
+
+
 def _rows(stretch: range) -> Iterator[range]:
     return (stretch[begin : begin + ROW] for begin in range(0, len(stretch), ROW))
 
 
-def _video_stream(container: Any, look: Look) -> Any:
+def picture_stream(container: Any, look: Look) -> Any:
+    """A stream for packets that ``Studio.picture`` made."""
     stream = container.add_stream("libx264", rate=FPS)
-    stream.width, stream.height, stream.pix_fmt = look.screen.width, look.screen.height, "yuv420p"
-    context = stream.codec_context
-    context.time_base = Fraction(1, FPS)
+    _prepared(stream.codec_context, look)
+    return stream
+
+
+def _prepared(context: Any, look: Look) -> Any:
+    context.width, context.height, context.pix_fmt = look.screen.width, look.screen.height, "yuv420p"
+    context.time_base, context.framerate = Fraction(1, FPS), Fraction(FPS)
     context.thread_count = look.threads
     context.colorspace, context.color_primaries, context.color_trc, context.color_range = 6, 6, 6, 1  # BT.601, limited
-    stream.options = {"preset": PRESET, "crf": CRF, "g": str(2 * FPS), "x264-params": "open-gop=0"}
-    return stream
+    context.options = {"preset": PRESET, "crf": CRF, "g": str(2 * FPS), "x264-params": "open-gop=0"}
+    context.flags |= Flags.global_header
+    return context

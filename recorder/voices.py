@@ -81,17 +81,22 @@ class Voice:
         self.kind = run.track.kind
         self._run = run
         self._starts = placed(run.rtp, court, run.track.clock_rate)
+        self._places, self._file, self._offset, self._size = (
+            column.data for column in (self._starts, run.file, run.offset, run.size)
+        )  # a number out of a memoryview costs a tenth of one out of an array
         self._payloads = payloads
         self._next = 0
         self._decoder: Any = None
         self._joined = False  # the packet before the next one reaches up to it
         self._rest: tuple[int, Samples] | None = None  # decoded, but after what was asked for
+        self._plain: list[memoryview] = []  # packets that each reach exactly up to the next: laid together
+        self._plain_at = 0
         self._until = -1
 
     def render(self, low: int, high: int) -> Samples | None:
         """Mono samples ``[low, high)`` of the court clock, or ``None`` when the run is silent there."""
-        starts = self._starts
-        if int(starts[-1]) + LONGEST < low or int(starts[0]) >= high:
+        starts, count = self._places, len(self._places)
+        if starts[-1] + LONGEST < low or starts[0] >= high:
             return None
         if low != self._until:
             self._seek(low)
@@ -101,9 +106,10 @@ class Voice:
             at, pcm = self._rest
             self._rest = None
             self._lay(out, low, at, pcm)
-        while self._next < len(starts) and int(starts[self._next]) < high:
+        while self._next < count and starts[self._next] < high:
             self._decode(self._next, out, low)
             self._next += 1
+        self._lay_plain(out, low)
         return out
 
     def _seek(self, low: int) -> None:
@@ -114,21 +120,34 @@ class Voice:
         self._joined, self._rest = False, None
 
     def _decode(self, which: int, out: Samples, low: int) -> None:
-        run = self._run
-        data = self._payloads.read(int(run.file[which]), int(run.offset[which]), int(run.size[which]))
+        data = self._payloads.read(self._file[which], self._offset[which], self._size[which])
         try:
-            pieces = [_mono(frame) for frame in self._decoder.decode(av.Packet(data))]
+            frames = self._decoder.decode(av.Packet(data))
         except av.FFmpegError:
             self._joined = False
             return
-        if pieces:
-            at = int(self._starts[which])
-            self._lay(out, low, at, self._shaped(which, at, pieces[0] if len(pieces) == 1 else np.concatenate(pieces)))
+        if not frames:
+            self._lay_plain(out, low)
+            return
+        at = self._places[which]
+        room = self._places[which + 1] - at if which + 1 < len(self._places) else LONGEST
+        if self._joined and len(frames) == 1 and frames[0].samples == room and _is_plain(frames[0]):
+            if not self._plain:
+                self._plain_at = at
+            self._plain.append(memoryview(frames[0].planes[0])[: 2 * room])
+            return
+        self._lay_plain(out, low)
+        pieces = [_mono(frame) for frame in frames]
+        self._lay(out, low, at, self._shaped(room, pieces[0] if len(pieces) == 1 else np.concatenate(pieces)))
 
-    def _shaped(self, which: int, at: int, pcm: Samples) -> Samples:
+    def _lay_plain(self, out: Samples, low: int) -> None:
+        if self._plain:
+            self._lay(out, low, self._plain_at, np.frombuffer(b"".join(self._plain), dtype=np.int16) * _SMALL)
+            self._plain.clear()
+
+    def _shaped(self, room: int, pcm: Samples) -> Samples:
         """Stretched to the next packet, or faded where none follows."""
         length, joined = len(pcm), self._joined
-        room = int(self._starts[which + 1]) - at if which + 1 < len(self._starts) else LONGEST
         self._joined = abs(room - length) <= length * STRETCH
         if self._joined and room != length:
             pcm = np.interp(np.linspace(0, length - 1, room), np.arange(length), pcm).astype(np.float32)
@@ -150,9 +169,14 @@ class Voice:
             self._rest = (max(at, high), pcm[max(0, high - at) :])
 
 
+def _is_plain(frame: Any) -> bool:
+    """What the decoder was asked for: 16-bit mono."""
+    return bool(frame.format.name == "s16" and frame.layout.nb_channels == 1)
+
+
 def _mono(frame: Any) -> Samples:
-    """What the decoder was asked for (16-bit mono) read in place; anything else by the long way."""
-    if frame.format.name == "s16" and len(frame.layout.channels) == 1:
+    """What the decoder was asked for read in place; anything else by the long way."""
+    if _is_plain(frame):
         return np.frombuffer(frame.planes[0], dtype=np.int16)[: frame.samples] * _SMALL
     data = frame.to_ndarray()
     channels = len(frame.layout.channels)

@@ -5,7 +5,9 @@ issued ids and many that were never issued, prints a table and writes ``build/ma
 
 Rules: the detector gets the clip, the sealed programme, the key and the issued ids, nothing else; a named copy that was
 not in the mix is a false accusation; scores of ids that were never issued show whether the stated bound holds.
-``--only`` and ``--append`` make the table in pieces. Machine, load and versions stand in the file.
+``--only`` and ``--append`` make the table in pieces. Machine, load and versions stand in the file. ``--size 1080p``
+makes programme, copies and the clips that are leaked as large as they were issued in that size (``marks-1080p.*``);
+attacks that scale end at the same size as ever.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from recorder.mark.detect import TRIES, Programme, read_mark, scores_of
 from recorder.mark.detect import detect as find
 from recorder.mark.embed import Order, copy
 from recorder.mark.evidence import SIZE, readings
+from recorder.picture.screen import SCREENS, Screen
 from tests.bench.leaks import LEAKS, Leak, leak
 from tests.bench.sitting import film
 
@@ -66,6 +69,7 @@ class Studio:
     folder: Path
     seconds: int
     count: int
+    screen: Screen = SCREENS["720p"]
     ids: list[str] = field(default_factory=list)
 
     @property
@@ -81,7 +85,7 @@ class Studio:
         self.ids = [f"{0x1B2D3F4A5C6E7081 * (n + 1) % 2**64:016x}" for n in range(self.count)]
         if not self.programme.is_file():
             made = self.folder / "film.part"
-            film(made, self.seconds)
+            film(made, self.seconds, screen=self.screen)
             made.replace(self.programme)
         for number, one in enumerate(self.ids):
             label = f"副本　原告　示例{number:02d}　2026-11-24 11:02　{one}"
@@ -90,9 +94,10 @@ class Studio:
 
     def quality(self) -> dict[str, float]:
         """PSNR of luma, marked invisibly only against the programme: with the encoder's own loss and without."""
-        bare, plain = self.folder / "bare.mp4", video.read(self.programme, 1280, 0, 4.0, 720)
+        wide, high = self.screen.width, self.screen.height
+        bare, plain = self.folder / "bare.mp4", video.read(self.programme, wide, 0, 4.0, high)
         copy(Order(self.programme, bare, self.folder / "key", self.ids[0], ""), lambda *_: None)
-        seen = video.read(bare, 1280, 0, 4.0, 720)
+        seen = video.read(bare, wide, 0, 4.0, high)
         return {"psnr_db": round(psnr(plain.luma, seen.luma), 2)}
 
 
@@ -176,24 +181,26 @@ def machine() -> dict[str, Any]:
 @click.option("--ids", "count", default=12, show_default=True, help="Issued copies.")
 @click.option("--copies", default=0, help="How many of them are leaked in each way (0: all).")
 @click.option("--seconds", default=40, show_default=True, help="Length of the programme.")
+@click.option("--size", type=click.Choice(list(SCREENS)), default="720p", show_default=True, help="Of the programme.")
 @click.option("--only", multiple=True, help="Attacks whose name contains this.")
 @click.option("--append", is_flag=True, help="Keep the rows that are there and make the others.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Folder that keeps programme and copies.")
 @click.option("--out", type=click.Path(path_type=Path), default=BUILD, show_default=True)
 def main(
-    count: int, copies: int, seconds: int, only: tuple[str, ...], append: bool, keep: Path | None, out: Path
+    count: int, copies: int, seconds: int, size: str, only: tuple[str, ...], append: bool, keep: Path | None, out: Path
 ) -> None:
+    screen, name = SCREENS[size], "marks" if size == "720p" else f"marks-{size}"
     folder = keep or Path(tempfile.mkdtemp(prefix="marks-"))
     try:
-        studio = Studio(folder, seconds, count)
+        studio = Studio(folder, seconds, count, screen)
         studio.make(lambda text: click.echo(text, err=True))
         known = Programme(studio.programme)
-        file = out / "marks.json"
+        file = out / f"{name}.json"
         result = json.loads(file.read_text()) if append and file.is_file() else {"rows": []}
-        result.update(copies=count, threshold=threshold(count * TRIES), cells=CELLS, machine=machine())
+        result.update(size=size, copies=count, threshold=threshold(count * TRIES), cells=CELLS, machine=machine())
         done = {row["name"] for row in result["rows"]}
         chosen = [
-            attack
+            replace(attack, size=(screen.width, screen.height)) if attack.size == Leak.size else attack
             for attack in LEAKS
             if attack.name not in done and (not only or any(word in attack.name for word in only))
         ]
@@ -203,21 +210,21 @@ def main(
             result["rows"] = [one for one in result["rows"] if one["name"] != row.name] + [row.as_dict()]
             order = [attack.name for attack in LEAKS]
             result["rows"].sort(key=lambda one: order.index(one["name"]))
-            _save(out, result)
+            _save(out, name, result)
         if (not only and "strangers" not in result) or "strangers" in only:
             result["quality"] = studio.quality()
             result["strangers"] = strangers(studio, known, [one for one in LEAKS if "480p" in one.name][:4])
-        _save(out, result)
+        _save(out, name, result)
         click.echo(table(result))
     finally:
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _save(out: Path, result: dict[str, Any]) -> None:
+def _save(out: Path, name: str, result: dict[str, Any]) -> None:
     out.mkdir(exist_ok=True, parents=True)
-    (out / "marks.json").write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
-    (out / "marks.md").write_text(table(result), encoding="utf-8")
+    (out / f"{name}.json").write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
+    (out / f"{name}.md").write_text(table(result), encoding="utf-8")
 
 
 if __name__ == "__main__":

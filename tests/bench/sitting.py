@@ -14,11 +14,12 @@ import numpy as np
 
 from courtroom.hearing.model import Role, SeatPlan, Side
 from recorder.picture.canvas import Planes
-from recorder.picture.colours import FPS, HEIGHT, WIDTH
+from recorder.picture.colours import FPS
 from recorder.picture.fonts import find_fonts
 from recorder.picture.frame import FrameRenderer
 from recorder.picture.layout import Cell, place
 from recorder.picture.scene import Scene, TileState, TileView
+from recorder.picture.screen import SCREENS, Screen
 
 START = 1_795_484_520_000_000  # 2026-11-24 09:42:00 in Beijing
 SECOND = 1_000_000
@@ -73,17 +74,17 @@ def _cloud(dice: np.random.Generator, height: int, width: int, grain: int, depth
     return (above * (1 - fr) + below * fr).astype(np.float32)
 
 
-def film(path: Path, seconds: int, people: int = len(PEOPLE)) -> Path:
+def film(path: Path, seconds: int, people: int = len(PEOPLE), screen: Screen = SCREENS["720p"]) -> Path:
     """A programme of so many seconds, with a tone for sound."""
     plans = [SeatPlan(f"s-{n}", role, side) for n, (role, side, _, _) in enumerate(PEOPLE[:people])]
     layout = place(plans)
-    cells = {cell.seat: Person(cell, n) for n, cell in enumerate(layout.cells)}
+    cells = {cell.seat: Person(cell, n) for n, cell in enumerate(screen.layout(layout).cells)}
     tiles = [TileView(f"s-{n}", words, name) for n, (_, _, words, name) in enumerate(PEOPLE[:people])]
     tiles[1] = TileView(tiles[1].seat, tiles[1].role, tiles[1].name, TileState.CAMERA_OFF, "摄像头已关闭")
-    renderer = FrameRenderer(find_fonts())
+    renderer = FrameRenderer(find_fonts(), screen)
     with av.open(str(path), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=FPS)
-        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        video.width, video.height, video.pix_fmt = screen.width, screen.height, "yuv420p"
         video.codec_context.time_base, video.codec_context.thread_count = Fraction(1, FPS), 1
         video.options = {"preset": "veryfast", "crf": "23", "g": str(2 * FPS)}
         sound = container.add_stream("aac", rate=48_000)

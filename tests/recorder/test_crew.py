@@ -16,9 +16,10 @@ import pytest
 
 from courtroom.errors import BadMessage, Unavailable
 from recorder import compose as module
+from recorder.chunkfile import read_packets
 from recorder.clockmap import court_times
 from recorder.compose import Order, compose, work_on
-from recorder.crew import next_chunk
+from recorder.crew import Job, next_chunk
 from recorder.index import read_capture
 from recorder.indexfile import load_index, save_index
 from recorder.ledgerfile import read_ledger, read_people
@@ -27,7 +28,7 @@ from recorder.picture.canvas import planes
 from recorder.picture.clock import ClockAtlas, clock_text
 from recorder.picture.fonts import find_fonts
 from recorder.picture.screen import SCREENS
-from recorder.studio import Look, Studio
+from recorder.studio import Look, Speech, Studio, picture_stream
 from recorder.timeline import recording_of
 from tests.recorder.conftest import LENGTH, Stage
 from tests.recorder.stage import START
@@ -73,6 +74,9 @@ def test_chunks_of_two_processes_make_the_programme_of_one(
     for number, (one, other) in enumerate(zip(whole, pieces, strict=True)):
         assert atlas.read_back(planes(other)) == clock_text(START + number * 40_000)
         assert np.abs(one.astype(int) - other.astype(int)).mean() < 1.5, number
+    alone = order_of(staged, tmp_path / "alone.mp4", workers=1)
+    compose(alone, lambda _percent, _eta: None)
+    assert alone.out.read_bytes() == order.out.read_bytes(), "who rendered what is nowhere to be seen"
     one, other = sound_of(staged.programme), sound_of(order.out)
     assert len(one) == len(other)
     assert np.abs(one - other).max() < 0.02, "neither a gap nor a shift at any border"
@@ -92,7 +96,7 @@ def test_a_job_that_is_killed_goes_on_where_it_was(staged: Stage, tmp_path: Path
     job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
     def whole() -> set[str]:
-        return {path.name for path in order.work.glob("chunk-*.mp4")} if order.work.is_dir() else set()
+        return {path.name for path in order.work.glob("chunk-*.packets")} if order.work.is_dir() else set()
 
     deadline = time.monotonic() + 120
     while len(whole()) < 3 and time.monotonic() < deadline:
@@ -136,6 +140,7 @@ def test_a_process_that_crashes_is_replaced_and_a_chunk_that_never_works_is_said
     staged: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHUNK_FRAMES", 125)
+    monkeypatch.setattr(module, "SOUND_CHUNKS", 1)
     order = order_of(staged, tmp_path / "p.mp4", workers=2)
     crashes = tmp_path / "crashes"
     (tmp_path / "sitecustomize.py").write_text(
@@ -181,9 +186,68 @@ def test_a_large_programme_shows_the_same_at_one_and_a_half_times_the_size(stage
             for x, y in ((640, 200), (170, 400), (1110, 400)):  # judge, plaintiff, defendant
                 there = large.y[y * 3 // 2 : y * 3 // 2 + 30, x * 3 // 2 : x * 3 // 2 + 30].mean()
                 assert abs(float(there) - float(small.y[y : y + 20, x : x + 20].mean())) < 8
-        studios[0].chunk(range(240, 250), tmp_path / "c.mp4", tmp_path / "c.pcm", lambda: None)
+        studios[0].sound(range(240, 250), tmp_path / "c.pcm", tmp_path / "c.json", lambda: None)
+        studios[0].picture(range(240, 250), tmp_path / "c.packets", Speech(tmp_path / "c.json"), lambda: None)
+    with av.open(str(tmp_path / "c.mp4"), "w") as container:
+        stream = picture_stream(container, Look(size="1080p"))
+        for packet in read_packets(tmp_path / "c.packets", 0):
+            packet.stream = stream
+            container.mux(packet)
     assert [picture.shape for picture in pictures_of(tmp_path / "c.mp4")] == [(1080 * 3 // 2, 1920)] * 10
     assert (tmp_path / "c.pcm").stat().st_size == 10 * 1920 * 2
+
+
+def test_a_chunk_that_is_damaged_is_made_again_and_never_joined(staged: Stage, tmp_path: Path) -> None:
+    order = order_of(staged, tmp_path / "p.mp4", workers=1)
+    real, seen = module.join, []
+
+    def join(pictures: list[tuple[Path, int]], *rest: object) -> None:
+        path = pictures[1][0]
+        whole = path.read_bytes()
+        for damaged in (whole[:-1], whole[:5], whole[: len(whole) // 2] + b"\xff" * 8, whole + b"\0" * 13, b""):
+            path.write_bytes(damaged)
+            with pytest.raises(Unavailable, match="compose_failed"):
+                real(pictures, *rest)  # type: ignore[arg-type]
+            assert not path.exists()
+            seen.append(path.name)
+        raise Unavailable("compose_failed")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "join", join)
+        with pytest.raises(Unavailable):
+            compose(order, lambda _percent, _eta: None)
+    assert len(seen) == 5
+    assert not order.out.exists()
+    told: list[int] = []
+    compose(order, lambda percent, _eta: told.append(percent))
+    assert len(stamps_of(order.out)) == FRAMES
+    assert told[0] > 50, "one chunk was missing"
+
+
+def test_who_speaks_is_left_for_the_pictures_and_garbage_is_refused(staged: Stage, tmp_path: Path) -> None:
+    folder = staged.folder
+    capture = read_capture(folder / "capture")
+    entries = read_ledger(folder / "ledger.jsonl")
+    with Payloads([segment.path for segment in capture.segments]) as payloads:
+        court, recording = court_times(capture.runs), recording_of(entries, capture)
+        studio = Studio(Look(), entries, {}, capture, court, recording, payloads)
+        studio.sound(range(50, 100), tmp_path / "s.pcm", tmp_path / "s.json", lambda: None)
+    speech = Speech(tmp_path / "s.json")
+    assert speech.at(START + 2_500_000) == {"s-plaintiff"}
+    assert speech.at(START + 3_200_000) == {"s-judge", "s-plaintiff"}
+    assert not speech.at(START + 5_000_000), "not of this stretch"
+    for broken in ("[]", '{"x": []}', '{"1": 2}', "{"):
+        (tmp_path / "s.json").write_text(broken)
+        with pytest.raises(BadMessage):
+            Speech(tmp_path / "s.json")
+
+
+def test_an_order_is_a_kind_and_a_number() -> None:
+    assert Job.of(f"{Job('sound', 3)}\n") == Job("sound", 3)
+    assert Job.of("picture 12\n") == Job("picture", 12)
+    for garbage in ("", "3", "sound", "film 3", "sound -3", "sound 3 4", "sound ³", "picture x"):
+        with pytest.raises(BadMessage):
+            Job.of(garbage)
 
 
 def test_processes_go_on_where_they_are_and_begin_in_the_middle() -> None:
@@ -213,7 +277,7 @@ def test_an_index_that_does_not_fit_together_is_refused(staged: Stage, tmp_path:
         with pytest.raises(BadMessage, match="index_damaged"):
             load_index(tmp_path / "index")
     with pytest.raises(BadMessage):
-        work_on(tmp_path / "index", iter(["0"]), sys.stdout)
+        work_on(tmp_path / "index", iter(["picture 0"]), sys.stdout)
     meta.unlink()
     assert load_index(tmp_path / "index") is None
     assert os.listdir(tmp_path / "index")

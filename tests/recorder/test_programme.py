@@ -181,9 +181,9 @@ def test_chunks_join_without_a_seam_and_a_killed_job_goes_on(
     def die(_percent: int, _eta: int | None) -> None:
         made.append(1)
 
-    real = module.Studio.chunk
+    real = module.Studio.picture
 
-    def chunk(self: module.Studio, frames: range, *rest: object) -> None:
+    def picture(self: module.Studio, frames: range, *rest: object) -> None:
         if frames.start >= 150 and not made_before:
             raise Killed
         rendered.append(frames)
@@ -191,7 +191,7 @@ def test_chunks_join_without_a_seam_and_a_killed_job_goes_on(
 
     made_before: list[int] = []
     rendered: list[range] = []
-    monkeypatch.setattr(module.Studio, "chunk", chunk)
+    monkeypatch.setattr(module.Studio, "picture", picture)
     with pytest.raises(Killed):
         compose(order, die)
     assert rendered == [range(75), range(75, 150)]
