@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NPM := $(shell command -v npm 2>/dev/null || echo $(abspath $(BIN))/npm)
 
-.PHONY: run test check bench format lint types contracts clean grid cuts narrow soak fuzz
+.PHONY: run test check bench format lint types contracts clean grid cuts narrow soak sittings fuzz
 
 run: $(VENV)/.runtime web/node_modules/.installed
 	@exec $(BIN)/courtroom demo
@@ -33,7 +33,7 @@ bench: $(VENV)/.tools web/node_modules/.installed
 	$(BIN)/python -m tests.bench.verify
 
 # Long runs across bad lines; each takes options: make cuts RUN="--seed 2 --first 0 --last 10"
-grid cuts narrow soak: $(VENV)/.tools web/node_modules/.installed
+grid cuts narrow soak sittings: $(VENV)/.tools web/node_modules/.installed
 	tests/install
 	$(BIN)/python -m tests.lab.$@ $(RUN)
 

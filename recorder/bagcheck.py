@@ -47,9 +47,10 @@ def list_bag(root: Path) -> Listing:
             else:
                 files[name] = entry.st_size
             if len(files) + len(unsafe) > MAX_ENTRIES:
-                raise BadMessage("not_a_bag", {"why": "too many entries"})
+                raise BadMessage("not_a_bag", {"why": "too_many"})
     except OSError as error:
-        raise BadMessage("not_a_bag", {"why": error.strerror or "unreadable"}) from error
+        why = "nothing" if isinstance(error, FileNotFoundError) else "unreadable"
+        raise BadMessage("not_a_bag", {"why": why}) from error
     return Listing(files, tuple(sorted(unsafe)))
 
 

@@ -5,6 +5,7 @@ Every part of the verifier adds findings here and none stops another. Nothing ou
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,9 +19,12 @@ from recorder.findings import Check, check
 from recorder.runs import Capture
 from recorder.scan import Scan, capture_of, scan, scan_all
 from recorder.seal import span_digest
+from recorder.sealedjson import bounded_json, checked_people
 from recorder.timeline import Recording, recording_of
+from recorder.wording import People, Value
 
 NOTHING: Final = "0" * 64
+PEOPLE: Final = "people.json"
 SMALL: Final = 512 << 20
 """Up to so many bytes of payload SM3 is always computed of every file; it is eight times slower than SHA-256."""
 _MAX_SPAN: Final = 1 << 28
@@ -51,6 +55,7 @@ class Examined:
     _scans: dict[str, Scan] = field(default_factory=dict)
     _capture: Capture | None = None
     _recording: Recording | None = None
+    _people: People | None = None
 
     def __post_init__(self) -> None:
         listing = list_bag(self.root)
@@ -63,7 +68,7 @@ class Examined:
 
     def add(
         self, name: str, ok: bool, file: str = "", seconds: Iterable[int] = (), *, note: bool = False,
-        **values: str | int,
+        **values: Value,
     ) -> None:  # fmt: skip
         self.checks.append(check(name, ok, file, seconds, note=note, **values))
 
@@ -124,6 +129,18 @@ class Examined:
 
     def segments(self) -> list[Scan]:
         return [self.scanned(name) for name in self.capture_names() if name.endswith(".cap")]
+
+    # --- people ---
+
+    def people(self) -> People:
+        """Who sat where; without names when the list of them is not the one that was sealed."""
+        if self._people is None:
+            names: dict[str, str] = {}
+            if not self.told(PEOPLE) and f"data/{PEOPLE}" in self.files:
+                with contextlib.suppress(BadMessage):
+                    names = checked_people(bounded_json(self.read(f"data/{PEOPLE}")))
+            self._people = People(self.entries, names)
+        return self._people
 
     # --- seconds ---
 

@@ -2,6 +2,7 @@
 
 ``level`` says how to read a finding: ``ok`` (it holds), ``note`` (a fact a reader must know, which harms nothing: a
 lawful interruption, a missing trust anchor), ``fail`` (it does not hold). An archive is in order when nothing failed.
+A finding keeps its codes for programs (``as_dict``) and says them in words to people (``recorder.wording``).
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Any, Final, Literal
 
 from courtroom import catalogue
 from courtroom.catalogue import Language
-from recorder.picture.clock import beijing
+from recorder.wording import US, Said, Value, day, file_words, plain, stretch
 
 MAX_SECONDS: Final = 200
+MAX_RUNS: Final = 8
 MAX_SECOND: Final = 1 << 37  # no calendar goes further
 
 Level = Literal["ok", "note", "fail"]
@@ -29,7 +31,7 @@ class Check:
     file: str = ""
     second: int | None = None
     seconds: tuple[int, ...] = ()
-    values: tuple[tuple[str, str | int], ...] = ()
+    values: tuple[tuple[str, Value], ...] = ()
     note: bool = False
 
     @property
@@ -37,8 +39,13 @@ class Check:
         return "fail" if not self.ok else "note" if self.note else "ok"
 
     def text(self, lang: Language) -> str:
-        where = catalogue.text("verify.at", lang, seconds=spans_text(self.seconds)) if self.seconds else ""
-        return catalogue.text(f"verify.{self.name}", lang, file=self.file, **dict(self.values)) + where
+        where = catalogue.text("verify.at", lang, seconds=spans_text(self.seconds, lang)) if self.seconds else ""
+        values = {name: _words(value, lang) for name, value in self.values}
+        return catalogue.text(f"verify.{self.name}", lang, file=file_words(self.file, lang), **values) + where
+
+    def part(self, lang: Language) -> str:
+        """What of the archive this is about, in a word or two."""
+        return catalogue.text(f"page.verify.{self.name}", lang)
 
     @property
     def text_zh(self) -> str:
@@ -52,12 +59,12 @@ class Check:
         return {
             "name": self.name, "ok": self.ok, "level": self.level, "file": self.file, "second": self.second,
             "seconds": list(self.seconds), "text": self.text_zh, "text_zh": self.text_zh, "text_en": self.text_en,
-            "values": dict(self.values),
+            "values": {name: value.code if isinstance(value, Said) else value for name, value in self.values},
         }  # fmt: skip
 
 
 def check(
-    name: str, ok: bool, file: str = "", seconds: Iterable[int] = (), *, note: bool = False, **values: str | int
+    name: str, ok: bool, file: str = "", seconds: Iterable[int] = (), *, note: bool = False, **values: Value
 ) -> Check:
     """A finding about the ``seconds`` that a calendar knows."""
     known = tuple(sorted({second for second in seconds if 0 <= second < MAX_SECOND})[:MAX_SECONDS])
@@ -67,12 +74,14 @@ def check(
 @dataclass(frozen=True, slots=True)
 class Report:
     """``readable`` is False when there was no archive to check. ``seconds``: what is ``changed`` or ``missing`` by
-    Unix second, and the stretches ``lawfully_absent`` and ``absent`` (faults) as the recording log has them."""
+    Unix second, and the stretches ``lawfully_absent`` and ``absent`` (faults) as the recording log has them.
+    ``about``: what the archive says it is, as far as what says so was found unharmed."""
 
     checks: tuple[Check, ...]
     seal: dict[str, Any] = field(default_factory=dict)
     readable: bool = True
     seconds: dict[str, Any] = field(default_factory=dict)
+    about: tuple[Said, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -89,8 +98,14 @@ class Report:
         }  # fmt: skip
 
 
-def spans_text(seconds: Iterable[int]) -> str:
-    """``2026-11-24 09:42:18``, runs as ``09:42:18–09:43:00``."""
+def _words(value: Value, lang: Language) -> str | int:
+    if isinstance(value, Said):
+        return plain(value.text(lang))
+    return plain(value) if isinstance(value, str) else value
+
+
+def spans_text(seconds: Iterable[int], lang: Language = "zh") -> str:
+    """Seconds of the court clock, runs as stretches, each day said once; what is left out is counted."""
     runs: list[list[int]] = []
     for second in sorted(set(seconds)):
         if runs and second == runs[-1][1] + 1:
@@ -98,8 +113,9 @@ def spans_text(seconds: Iterable[int]) -> str:
         else:
             runs.append([second, second])
     out: list[str] = []
-    for first, last in runs[:8]:
-        begin = beijing(first * 1_000_000)
-        text = begin.strftime("%H:%M:%S") if out else begin.strftime("%Y-%m-%d %H:%M:%S")
-        out.append(text if first == last else f"{text}–{beijing(last * 1_000_000).strftime('%H:%M:%S')}")
-    return "，".join(out) + ("…" if len(runs) > 8 else "")
+    today = ""
+    for first, end in runs[:MAX_RUNS]:
+        out.append(stretch(first * US, end * US, lang, today))
+        today = day(end * US, lang)
+    left = catalogue.text("verify.span_more", lang, n=len(runs) - MAX_RUNS) if len(runs) > MAX_RUNS else ""
+    return catalogue.text("verify.span_comma", lang).join(out) + left

@@ -1,6 +1,6 @@
 """Reads a ledger, a head and the names from files that anybody may have written.
 
-Bounded: lines by ``ledger.MAX_LINE``, entries by ``MAX_ENTRIES``, people by ``MAX_PEOPLE``. What does not parse is
+Bounded: lines by ``ledger.MAX_LINE``, entries by ``MAX_ENTRIES``, people in ``sealedjson``. What does not parse is
 ``BadMessage`` with the line's number, never a traceback.
 """
 
@@ -15,10 +15,9 @@ from typing import Any, Final
 from courtroom.errors import BadMessage
 from courtroom.hearing.ledger import MAX_LINE, Entry, SignedHead, canonical, from_line
 from recorder.examined import Anchors
+from recorder.sealedjson import checked_people
 
 MAX_ENTRIES: Final = 2_000_000
-MAX_PEOPLE: Final = 10_000
-MAX_NAME: Final = 200
 MAX_SMALL: Final = 4 << 20
 
 
@@ -50,16 +49,11 @@ def small_json(path: Path, limit: int = MAX_SMALL) -> Any:
 
 
 def read_people(path: Path) -> dict[str, str]:
-    """``{seat id: name}``; control characters do not get into a picture."""
-    value = small_json(path)
-    if not isinstance(value, dict) or len(value) > MAX_PEOPLE:
-        raise BadMessage("people", {"file": path.name})
-    people: dict[str, str] = {}
-    for seat, name in value.items():
-        if not isinstance(name, str):
-            raise BadMessage("people", {"file": path.name})
-        people[seat] = "".join(c for c in name if c.isprintable())[:MAX_NAME]
-    return people
+    """``{seat id: name}``; ``BadMessage("people")`` when it is no such list."""
+    try:
+        return checked_people(small_json(path))
+    except BadMessage as error:
+        raise BadMessage(error.code, {"file": path.name}) from error
 
 
 def anchors_of(key: str, trust: Path | None, authorities: Sequence[Path], ledger: Path | None) -> Anchors:

@@ -6,14 +6,16 @@ certificates) is recomputed only then; the digests of those files are checked wi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import av
 
+from courtroom.catalogue import text
 from courtroom.errors import BadMessage
 from courtroom.hearing import holds
 from courtroom.hearing.events import CaptureNoted
-from courtroom.hearing.ledger import canonical, event_of, from_line, head_bytes, verify_chain, verify_head
+from courtroom.hearing.ledger import Entry, canonical, event_of, from_line, head_bytes, verify_chain, verify_head
 from recorder import recordinglaw
 from recorder.bag import ISOLATION, KEYS, PROGRAMME, certificates_of
 from recorder.bagcheck import safe_name
@@ -23,7 +25,8 @@ from recorder.payloads import MAX_SEGMENT_BYTES
 from recorder.repaired import repaired
 from recorder.seal import signed_by
 from recorder.sealedjson import bounded_json
-from recorder.timeline import Gap, recording_log
+from recorder.timeline import FRAME_US, Gap, recording_log
+from recorder.wording import Said, ground, length, moment, named, said
 
 MAX_GAPS: Final = 500
 US: Final = 1_000_000
@@ -45,7 +48,8 @@ def ledger(seen: Examined) -> None:
     problem = verify_chain(entries)
     if problem is not None:
         at = entries[min(problem.seq, len(entries)) - 1].at // US
-        seen.add("ledger_chain", False, "ledger.jsonl", [at], line=problem.seq, reason=problem.reason)
+        why = named(("verify.chain",), problem.reason, "verify.chain.event")
+        seen.add("ledger_chain", False, "ledger.jsonl", [at], line=problem.seq, reason=why)
         return
     seen.entries = entries
     signed = seen.signed.get("ledger", {})
@@ -135,13 +139,14 @@ def segments(seen: Examined) -> None:
         seen.add("segments", True, segments=len(names))
 
 
-def _unharmed(seen: Examined) -> bool:
+def unharmed(seen: Examined) -> bool:
+    """Whether ledger and capture can be computed with: the chain holds and no segment was found wrong."""
     return bool(seen.entries) and not any(not found.ok and found.file.startswith("capture/") for found in seen.checks)
 
 
 def log(seen: Examined) -> None:
     stored = seen.read("data/recording-log.json")
-    if not _unharmed(seen):
+    if not unharmed(seen):
         return  # nothing left to compare it with; its own digest was checked with the files
     made = recording_log(seen.recording())
     good = canonical(made) + b"\n" == stored
@@ -156,18 +161,18 @@ def law(seen: Examined) -> None:
     for one in found.breaches:
         seen.add(f"law_{one.kind}", False, "ledger.jsonl", [one.at // US], seq=one.seq)
     for loud in _heard(seen):
-        begin, length = loud.gap.start // US, loud.after_us
+        begin, late = loud.gap.start // US, loud.after_us
         seen.add(
             "law_slow" if loud.late else "law_recorded", loud.late, "ledger.jsonl",
-            range(begin, min(begin + length // US, begin + 86_400) + 1), note=loud.late,
-            reason=loud.gap.reason, seq=loud.gap.seq, length=f"{length / US:.1f}",
+            range(begin, min(begin + late // US, begin + 86_400) + 1), note=loud.late,
+            reason=ground(loud.gap.reason), seq=loud.gap.seq, length=length(late),
         )  # fmt: skip
     if all(seen.checks[place].ok for place in range(before, len(seen.checks))):
         seen.add("law", True, "ledger.jsonl", confirmed=found.confirmed, by_phase=found.by_phase)
 
 
 def _heard(seen: Examined) -> list[recordinglaw.Heard]:
-    if not _unharmed(seen):
+    if not unharmed(seen):
         return []
     try:
         return recordinglaw.heard(seen.recording().gaps[:MAX_GAPS], seen.capture().packets)
@@ -178,7 +183,7 @@ def _heard(seen: Examined) -> list[recordinglaw.Heard]:
 def absences(seen: Examined) -> dict[str, Any]:
     """The stretches without recording, each as a note; ``{"lawfully_absent", "absent"}`` for the report."""
     found: dict[str, Any] = {"lawfully_absent": [], "absent": []}
-    if not _unharmed(seen):
+    if not unharmed(seen):
         return found
     try:
         recording = seen.recording()
@@ -189,12 +194,18 @@ def absences(seen: Examined) -> dict[str, Any]:
         seen.add(
             "gap_lawful" if gap.kind == "lawful" else "gap_fault", True, "recording-log.json",
             range(gap.start // US, min(gap.end // US, gap.start // US + 86_400) + 1), note=True,
-            reason=gap.reason, by=gap.by, seq=gap.seq, length=f"{(gap.end - gap.start) / US:.1f}",
+            reason=ground(gap.reason), by=_ordered(seen, gap), seq=gap.seq, length=length(gap.end - gap.start),
         )  # fmt: skip
     for gap, packets in repaired(seen.root, seen.segments(), recording.gaps):
         seen.add("gap_repaired", True, "recording-log.json", [gap.start // US], note=True,
-                 length=f"{(gap.end - gap.start) / US:.1f}", packets=packets)  # fmt: skip
+                 length=length(gap.end - gap.start), packets=packets)  # fmt: skip
     return found
+
+
+def _ordered(seen: Examined, gap: Gap) -> Said:
+    """By whom: one for a phase of the hearing, two for what takes two."""
+    people = seen.people()
+    return people.both(gap.proposed_by, gap.by) if gap.proposed_by else people.who(gap.by)
 
 
 def _stretch(gap: Gap) -> dict[str, Any]:
@@ -208,7 +219,7 @@ def isolated(seen: Examined) -> None:
             raise BadMessage("missing")
         return  # sealed before there were certificates
     stored = seen.read(f"data/{ISOLATION}")
-    if not _unharmed(seen):
+    if not unharmed(seen):
         return
     made = certificates_of(seen.entries, seen.segments(), seen.recording())
     if canonical(made) + b"\n" != stored:
@@ -216,7 +227,8 @@ def isolated(seen: Examined) -> None:
         return
     journal = made["journal"]
     for one in made["certificates"]:
-        values = {name: one[name] for name in ("seat", "packets_in_testimony", "packets_outside", "recorded_outside")}
+        values = {name: one[name] for name in ("packets_in_testimony", "packets_outside", "recorded_outside")}
+        values["seat"] = seen.people().who(one["seat"])
         if one["holds"]:
             seen.add("isolation", True, ISOLATION, **values)
         elif journal["lines"]:
@@ -244,7 +256,8 @@ def programme(seen: Examined) -> None:
     except (av.FFmpegError, IndexError) as error:
         raise BadMessage("programme") from error
     good = frames == signed["frames"] and heard == 1
-    seen.add("programme" if good else "programme_wrong", good, PROGRAMME, frames=frames)
+    word = "programme" if good else "programme_wrong"
+    seen.add(word, good, PROGRAMME, frames=frames, length=length(frames * FRAME_US))
 
 
 def kept(seen: Examined) -> None:
@@ -254,10 +267,25 @@ def kept(seen: Examined) -> None:
         entries = list(seen.anchors.ledger)
     if not entries:
         return
-    retention = holds.retention_of(entries, entries[-1].at)
-    word = f"retention_{retention['period']}"
-    seen.add(word, True, note=not retention["seq"], years=retention["years"])
+    _period(seen, entries)
     for hold in holds.holds_of(entries):
         word = "hold_lifted" if hold.lifted_at else "hold_until" if hold.until else "hold"
-        seconds = [hold.until // US] if word == "hold_until" else []
-        seen.add(word, True, "", seconds, note=True, by=hold.by, reason=hold.reason, seq=hold.seq)
+        seen.add(
+            word, True, note=True, by=seen.people().who(hold.by), reason=hold.reason, seq=hold.seq,
+            since=moment(hold.since), until=moment(hold.until) if hold.until else 0,
+        )  # fmt: skip
+
+
+def _period(seen: Examined, entries: list[Entry]) -> None:
+    """The period by the newest ledger; where that is not what it was when this was sealed, both."""
+    now, sealed = (holds.retention_of(listed, listed[-1].at) for listed in (entries, seen.entries or entries))
+    word = "unset" if not now["seq"] else "set" if now["seq"] == sealed["seq"] else "changed"
+    seen.add(
+        f"retention_{word}", True, note=word != "set", seq=int(now["seq"]), years=int(now["years"]),
+        entries=len(entries), period=_period_words(now), sealed=_period_words(sealed),
+    )  # fmt: skip
+
+
+def _period_words(retention: Mapping[str, str | int]) -> Said:
+    key = f"page.archive.period.{retention['period']}" if retention["seq"] else "verify.period.unset"
+    return said(retention["period"], lambda lang: text(key, lang))

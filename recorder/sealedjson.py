@@ -15,6 +15,8 @@ from recorder.bagcheck import safe_name
 MAX_FILES: Final = 110_000
 MAX_AT: Final = 1 << 53
 MAX_SPANS: Final = 2_000_000
+MAX_PEOPLE: Final = 10_000
+MAX_NAME: Final = 200
 _SHA: Final = re.compile(r"[0-9a-f]{64}")
 _SPAN: Final = re.compile(r"[0-9a-f]{32}")
 _SIGNATURE: Final = re.compile(r"[0-9a-f]{128}")
@@ -70,6 +72,15 @@ def checked_manifest(value: Any) -> dict[str, Any]:
     seal = value["seal"]
     _must(all(_hex(seal.get(name)) for name in ("root_sha256", "root_sm3", "signature_key")))
     return dict(value)
+
+
+def checked_people(value: Any) -> dict[str, str]:
+    """``{seat id: name}``; control characters do not get into a picture or a report."""
+    if not isinstance(value, dict) or len(value) > MAX_PEOPLE:
+        raise BadMessage("people")
+    if not all(isinstance(name, str) for name in value.values()):
+        raise BadMessage("people")
+    return {seat: "".join(c for c in name if c.isprintable())[:MAX_NAME] for seat, name in value.items()}
 
 
 def _media(part: dict[str, Any], files: dict[str, Any]) -> None:

@@ -13,16 +13,21 @@ what is computed from them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from courtroom.catalogue import text
 from courtroom.errors import BadMessage
+from courtroom.hearing.events import HearingCreated
+from courtroom.hearing.ledger import event_of
 from recorder import recordcheck, sealcheck
 from recorder.bag import ISOLATION, KEYS, PROGRAMME
 from recorder.examined import Anchors, Examined
 from recorder.findings import MAX_SECONDS, Check, Report, check, spans_text
+from recorder.timeline import FRAME_US
 from recorder.timestamp import TOKEN
+from recorder.wording import Said, length, moment, named, plain, said, size, stretch
 
 __all__ = ["Anchors", "Check", "Report", "spans_text", "verify"]
 
@@ -37,8 +42,8 @@ def verify(path: Path, key: str = "", anchors: Anchors | None = None, full: bool
     try:
         return _verified(Examined(Path(path), known, full))
     except BadMessage as error:
-        why = str(error.detail.get("why", ""))
-        return Report((check("not_a_bag", False, why=why or error.code),), readable=False)
+        why = named(("verify.why",), str(error.detail.get("why", "")) or error.code, "verify.why.not_a_bag")
+        return Report((check("not_a_bag", False, why=why),), readable=False)
 
 
 def _verified(seen: Examined) -> Report:
@@ -64,7 +69,31 @@ def _verified(seen: Examined) -> Report:
     seen.guarded(PROGRAMME, recordcheck.programme)
     absent = recordcheck.absences(seen)
     recordcheck.kept(seen)
-    return Report(tuple(seen.checks), seen.signed.get("seal", {}), seconds={**_seconds(seen.checks), **absent})
+    seal = seen.signed.get("seal", {})
+    return Report(tuple(seen.checks), seal, seconds={**_seconds(seen.checks), **absent}, about=tuple(_about(seen)))
+
+
+def _about(seen: Examined) -> Iterator[Said]:
+    """Which case, which sitting, sealed when: only what was found to be as it was sealed."""
+    created = event_of(seen.entries[0]) if seen.entries else None
+    if isinstance(created, HearingCreated):
+        case = {name: plain(getattr(created.case, name)) for name in ("court", "number", "cause")}
+        yield said("case", lambda lang: text("verify.about.case", lang, **case))
+    try:
+        recording = seen.recording() if recordcheck.unharmed(seen) else None
+    except BadMessage:
+        recording = None
+    if recording is not None:
+        begin, end = recording.start, recording.end
+        long, gaps = length(recording.frames * FRAME_US), len(recording.gaps)
+        yield said("sitting", lambda lang: text(
+            "verify.about.sitting", lang, time=stretch(begin, end, lang), length=long.text(lang), gaps=gaps,
+        ))  # fmt: skip
+    if seen.signed:
+        at, total = moment(int(seen.signed["sealed_at"])), size(sum(seen.files.values()))
+        yield said("sealed", lambda lang: text(
+            "verify.about.sealed", lang, at=at.text(lang), files=len(seen.files), size=total,
+        ))  # fmt: skip
 
 
 def _media(seen: Examined) -> list[str]:

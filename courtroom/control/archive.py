@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import msgspec
 import structlog
 
 from courtroom.control.api import Archive
@@ -31,6 +33,22 @@ MAX_LINE: Final = 1 << 20
 LINES_AT_ONCE: Final = 500
 
 log = structlog.get_logger()
+
+
+class _Programme(msgspec.Struct):
+    fps: float | int = 0
+    parts: list[Any] = msgspec.field(default_factory=list)
+
+
+class _Manifest(msgspec.Struct):
+    """What is shown of it. The rest is a line for every second and every segment of the hearing: it is passed over and
+    never becomes objects."""
+
+    seal: dict[str, Any] = msgspec.field(default_factory=dict)
+    programme: _Programme = msgspec.field(default_factory=_Programme)
+
+
+_MANIFEST: Final = msgspec.json.Decoder(_Manifest)
 
 
 class Closed(Protocol):
@@ -134,10 +152,23 @@ class ArchiveJobs:
                 return True
         return False
 
-    async def verify(self, bag: Path) -> dict[str, Any]:
-        """The offline verifier's own report, run as anybody would run it."""
+    async def verify(self, bag: Path, lines: AsyncIterator[str]) -> dict[str, Any]:
+        """The offline verifier's own report, run as anybody would run it; ``lines``: the ledger as it is now.
+
+        What was ordered since the seal (a period, a hold) stands only there, and it must go on from the sealed one.
+        """
+        folder = await asyncio.to_thread(tempfile.TemporaryDirectory, prefix="ledger-")
+        try:
+            later = Path(folder.name) / "ledger.jsonl"
+            await write_lines(later, lines)
+            return await self._verified(bag, later)
+        finally:
+            await asyncio.to_thread(folder.cleanup)
+
+    async def _verified(self, bag: Path, later: Path) -> dict[str, Any]:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "recorder", "verify", str(bag), "--json", *await asyncio.to_thread(self._trust),
+            sys.executable, "-m", "recorder", "verify", str(bag), "--json", "--ledger", str(later),
+            *await asyncio.to_thread(self._trust),
             stdout=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
@@ -265,10 +296,9 @@ def _is_sealed(bag: Path) -> bool:
 
 def _seal(bag: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads((bag / "data" / "manifest.json").read_text(encoding="utf-8"))
+        manifest = _MANIFEST.decode((bag / "data" / "manifest.json").read_bytes())
         log_of = json.loads((bag / "data" / "recording-log.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, msgspec.DecodeError) as error:
         raise Refused("archive_damaged") from error
-    programme = manifest.get("programme", {})
-    shown = {"fps": programme.get("fps", 0), "parts": programme.get("parts", [])}
-    return {**manifest.get("seal", {}), "recording_log": log_of, "programme": shown}
+    shown = {"fps": manifest.programme.fps, "parts": manifest.programme.parts}
+    return {**manifest.seal, "recording_log": log_of, "programme": shown}

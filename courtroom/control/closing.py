@@ -164,7 +164,7 @@ class Closing:
     # --- reading ----------------------------------------------------------------------------------
 
     async def verify(self) -> dict[str, Any]:
-        return await self._jobs.verify(self._bag())
+        return await self._jobs.verify(self._bag(), self._room.lines())
 
     async def read(self, reader: str) -> Path:
         return self._jobs.programme(await self._given(reader, "programme"))

@@ -23,13 +23,13 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from courtroom.catalogue import text
+from courtroom.catalogue import known, text
 from courtroom.control.api import Archive, Copy
 from courtroom.errors import Refused, Unavailable
-from courtroom.hearing import access
+from courtroom.hearing import access, signing
 from courtroom.hearing.commands import Command, ObserveArchive
 from courtroom.hearing.ledger import Entry
-from courtroom.hearing.model import Hearing, Role, Seat, Side
+from courtroom.hearing.model import Hearing
 from courtroom.store.files import load_or_create
 
 ATTEMPTS: Final = 2
@@ -267,13 +267,14 @@ class Copies:
         words = issued.astimezone(timezone(timedelta(hours=8))).strftime("%Y-%m-%d %H:%M")
         lang: Any = self._jobs.lang
         name = " ".join(self._room.names.get(seat.id, seat.id).split())[:MAX_LABEL_NAME]
-        return text("copy.label", lang, role=text(_role(seat), lang), name=name, time=words, id=copy)
+        role = _called(signing.title_of(self._room.hearing, seat), lang)
+        return text("copy.label", lang, role=role, name=name, time=words, id=copy)
 
 
-def _role(seat: Seat) -> str:
-    if seat.role is Role.COUNSEL and seat.plan.side is not Side.NONE:
-        return f"role.counsel.{seat.plan.side.value}.short"
-    return f"role.{seat.role.value}"
+def _called(title: str, lang: Any) -> str:
+    """As short as there is a word for: it stands in the picture."""
+    short = f"role.{title}.short"
+    return text(short if known(short) else f"role.{title}", lang)
 
 
 def _prepare(key: Path, order: Path, label: str) -> None:

@@ -6,10 +6,10 @@ Isolated roles: Online Litigation Rules art. 26.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
-from courtroom.hearing.model import Role
+from courtroom.hearing.model import Role, Side
 
 _PRESIDING: Final = frozenset({Role.PRESIDING_JUDGE})
 BENCH: Final = _PRESIDING | {Role.JUDGE, Role.ASSESSOR}
@@ -81,6 +81,19 @@ def request_kinds(role: Role, isolated: bool) -> frozenset[str]:
     if role not in MAY["request"]:
         return frozenset()
     return _COMMON if isolated else _FULL
+
+
+def title(role: Role, side: Side, sitting: Collection[Role]) -> str:
+    """What a seat is called, as the text ``role.<title>``; ``sitting``: the role of every seat of the hearing.
+
+    A judge alone is 独任审判员; counsel of the accused is 辩护人; counsel is called by its side.
+    """
+    if role is Role.PRESIDING_JUDGE and sum(one in BENCH for one in sitting) == 1:
+        return "sole_judge"
+    if role is Role.COUNSEL and side is not Side.NONE:
+        criminal = Role.PROSECUTOR in sitting or Role.ACCUSED in sitting
+        return "defender" if criminal and side is Side.DEFENDANT else f"counsel.{side.value}"
+    return role.value
 
 
 ORDER: Final[Mapping[Role, int]] = {role: place for place, role in enumerate(Role)}

@@ -185,6 +185,11 @@ def stroke_digest(stroke: str) -> str:
 # --- what is shown ------------------------------------------------------------------------------------------------
 
 
+def title_of(hearing: Hearing, seat: Seat) -> str:
+    """``roles.title`` of one seat of a hearing."""
+    return roles.title(seat.role, seat.plan.side, [other.role for other in hearing.seats.values()])
+
+
 def register(hearing: Hearing, names: Mapping[str, str]) -> list[dict[str, Any]]:
     """One line per seat that is asked to sign, in the order of the roster, with what it answered last."""
     asked = sorted((s for s in hearing.seats.values() if signs(hearing, s)), key=lambda s: roles.ORDER[s.role])
@@ -195,6 +200,7 @@ def register(hearing: Hearing, names: Mapping[str, str]) -> list[dict[str, Any]]
             "seat": seat.id,
             "role": seat.role.value,
             "side": seat.plan.side.value,
+            "title": title_of(hearing, seat),
             "name": names.get(seat.id, ""),
             "outcome": "" if last is None else last.outcome,
             "reason": "" if last is None else last.reason,

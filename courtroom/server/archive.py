@@ -27,8 +27,9 @@ from courtroom.errors import Refused, Unavailable
 from courtroom.hearing import roles
 from courtroom.hearing.model import Role
 from courtroom.server import bagtar
+from courtroom.server.accesses import OF, accesses
 from courtroom.server.api import find
-from courtroom.server.archive_rows import accesses, certificates, phases, seal_state
+from courtroom.server.archive_rows import certificates, phases, seal_state
 from courtroom.server.auth import STAFF, Doors
 from courtroom.server.limits import Buckets, Rate
 from courtroom.server.problems import not_found
@@ -126,7 +127,7 @@ class Archives:
 
     async def accesses(self, request: web.Request) -> web.Response:
         courtroom, _ = await self.reader(request)
-        listed = accesses(courtroom, await courtroom.entries_of("archive_noted"))
+        listed = accesses(courtroom, await courtroom.entries_of(*OF))
         return web.Response(body=msgspec.json.encode({"accesses": listed}), content_type="application/json")
 
     async def isolation(self, request: web.Request) -> web.Response:

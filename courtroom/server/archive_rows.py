@@ -18,11 +18,10 @@ from courtroom.control.api import Courtroom, Listed
 from courtroom.hearing import access, holds, roles, signing
 from courtroom.hearing.ledger import Entry, SignedHead
 from courtroom.hearing.model import Hearing, Role, Seat
+from courtroom.server.accesses import accesses, person_at
 from courtroom.server.auth import STAFF
 
 SEAL_STATES: Final = ("intact", "explained", "unexplained", "pending", "failed")
-ACCESSES: Final = frozenset({"read", "copy_issued", "copy_read"})
-MAX_ACCESSES: Final = 500
 MAX_SPELLS: Final = 2000
 MAX_QUERY: Final = 100
 
@@ -156,7 +155,7 @@ def _player(courtroom: Courtroom) -> dict[str, Any]:
         "phases": phases(courtroom),
         "gaps": gaps(courtroom),
         "presence": _presence(courtroom) if hearing.opened_at else [],
-        "people": [_person(seat, courtroom.names) for seat in _in_order(hearing)],
+        "people": [person_at(hearing, seat.id, courtroom.names) for seat in _in_order(hearing)],
     }
 
 
@@ -236,12 +235,6 @@ def _in_order(hearing: Hearing) -> list[Seat]:
     return sorted(hearing.seats.values(), key=lambda seat: roles.ORDER[seat.role])
 
 
-def _person(seat: Seat, names: Mapping[str, str]) -> dict[str, str]:
-    return {
-        "seat": seat.id, "role": seat.role.value, "side": seat.plan.side.value, "name": names.get(seat.id, ""),
-    }  # fmt: skip
-
-
 def _signatures(courtroom: Courtroom) -> list[dict[str, Any]]:
     """The register, with the name of the clerk where the clerk answered for somebody."""
     names = courtroom.names
@@ -255,7 +248,8 @@ def _recipients(courtroom: Courtroom) -> list[dict[str, str]]:
     """For whom a copy may be ordered; the parties first, since it is for them that copies are made."""
     hearing = courtroom.hearing
     allowed = [seat for seat in _in_order(hearing) if access.may_have_copy(hearing, seat.id)]
-    return [_person(seat, courtroom.names) for seat in sorted(allowed, key=lambda seat: seat.role in roles.STAFF)]
+    allowed.sort(key=lambda seat: seat.role in roles.STAFF)
+    return [person_at(hearing, seat.id, courtroom.names) for seat in allowed]
 
 
 def _presence(courtroom: Courtroom) -> list[dict[str, Any]]:
@@ -263,7 +257,7 @@ def _presence(courtroom: Courtroom) -> list[dict[str, Any]]:
     hearing = courtroom.hearing
     return [
         {
-            **_person(seat, courtroom.names),
+            **person_at(hearing, seat.id, courtroom.names),
             "required": seat.plan.required,
             "spells": [
                 {
@@ -282,41 +276,15 @@ def _presence(courtroom: Courtroom) -> list[dict[str, Any]]:
     ]
 
 
-def accesses(courtroom: Courtroom, entries: Iterable[Entry]) -> list[dict[str, Any]]:
-    """Who read the recording or was given a copy, newest first; ``what`` is one of ``ACCESSES``."""
-    hearing, found = courtroom.hearing, []
-    for entry in entries:
-        if entry.type != "archive_noted" or entry.body.get("what") not in ACCESSES:
-            continue
-        detail = entry.body.get("detail")
-        told: Mapping[str, Any] = detail if isinstance(detail, Mapping) else {}
-        reader = str(told.get("reader", told.get("recipient", "")))
-        seat = hearing.seats.get(reader)
-        found.append({
-            "seq": entry.seq,
-            "at": entry.at,
-            "what": "bag" if told.get("what") == "bag" else str(entry.body["what"]),
-            "reader": reader,
-            "role": "" if seat is None else seat.role.value,
-            "side": "" if seat is None else seat.plan.side.value,
-            "name": courtroom.names.get(reader, ""),
-        })  # fmt: skip
-    return found[::-1][:MAX_ACCESSES]
-
-
 def _keeping(courtroom: Courtroom, entries: list[Entry], now: int, *, may_lift: bool) -> dict[str, Any]:
     """How long it is kept and who ordered it held, newest hold first; ``state``: in_force | over | lifted."""
     hearing, names = courtroom.hearing, courtroom.names
 
-    def who(seat: str) -> dict[str, str]:
-        known = hearing.seats.get(seat)
-        return {"seat": seat, "role": "", "side": "", "name": ""} if known is None else _person(known, names)
-
     listed = [
         {
             **asdict(hold),
-            "by": who(hold.by),
-            "lifted_by": who(hold.lifted_by),
+            "by": person_at(hearing, hold.by, names),
+            "lifted_by": person_at(hearing, hold.lifted_by, names),
             "state": "lifted" if hold.lifted_at else "in_force" if hold.in_force(now) else "over",
         }
         for hold in reversed(holds.holds_of(entries))
@@ -350,16 +318,15 @@ def certificates(entries: Iterable[Entry]) -> list[dict[str, Any]]:
 
 def _isolation(courtroom: Courtroom, entries: Iterable[Entry]) -> list[dict[str, Any]]:
     """The same for people: who it is, and ``state``: held | incomplete | broken."""
-    seats = courtroom.hearing.seats
     return [
         {
-            **_person(seats[one["seat"]], courtroom.names),
+            **person_at(courtroom.hearing, one["seat"], courtroom.names),
             "seq": one["seq"], "from_at": one["from_at"], "to_at": one["to_at"],
             "inside": one["packets_in_testimony"], "outside": one["packets_outside"],
             "state": "held" if one["holds"] else "broken" if one["complete"] else "incomplete",
         }
         for one in certificates(entries)
-        if one["seat"] in seats
+        if one["seat"] in courtroom.hearing.seats
     ]  # fmt: skip
 
 
@@ -386,6 +353,10 @@ def _explanation(
         "remark": "" if signed is None else str(signed.body.get("remark", "")),
         "stroke": "" if signed is None else str(signed.body.get("stroke", "")),
         "may_sign": may_sign and not hearing.explanation,
+        "signer": next(
+            (signing.title_of(hearing, seat) for seat in hearing.seats.values() if seat.role is Role.PRESIDING_JUDGE),
+            Role.PRESIDING_JUDGE.value,
+        ),
     }
 
 

@@ -30,6 +30,7 @@ from courtroom.hearing import roles, signing
 from courtroom.hearing.commands import Consent
 from courtroom.hearing.model import Hearing
 from courtroom.hearing.rooms import must_be_isolated
+from courtroom.server.accesses import OF
 from courtroom.server.api import find
 from courtroom.server.archive_rows import MAX_QUERY, SEAL_STATES, archive_page, archive_row, found_by
 from courtroom.server.auth import (
@@ -53,7 +54,7 @@ from courtroom.server.signatures import facts as signature_facts
 LARGE_COOKIE: Final = "large"
 MAX_ROWS: Final = 200
 """Of a page's list, beside the hearings that are open: a court has tens of thousands."""
-SHOWN_OF: Final = ("archive_noted", "capture_noted", "explanation_signed")
+SHOWN_OF: Final = (*OF, "capture_noted", "explanation_signed")
 """What the page of one archive shows of the ledger itself."""
 YEAR_S: Final = 365 * 24 * 3600
 MAX_NEXT: Final = 512
@@ -309,6 +310,7 @@ class Pages:
                 "role": seat.role.value,
                 "name": seated.courtroom.names.get(seat.id, ""),
                 "side": seat.plan.side.value,
+                "title": seat.role.value if isolated else signing.title_of(hearing, seat),
             },
             case=case,
             scheduled_at=hearing.scheduled_at,

@@ -279,7 +279,7 @@ def test_the_report_for_people_names_file_and_time(staged: Stage, tmp_path: Path
     out = io.StringIO()
     show(verify(bag), "zh", Console(file=out, width=200))
     assert "capture/seg-00001.cap" in out.getvalue()
-    assert "法庭时间 2026-11-24 09:42:0" in out.getvalue()
+    assert "法庭时间 2026年11月24日 09:42:0" in out.getvalue()
 
 
 def test_merkle_root_is_rfc_6962() -> None:

@@ -190,6 +190,20 @@ async def test_every_read_is_listed_for_staff_and_desk(made: Made, http: aiohttp
         assert [(row["reader"], row["name"]) for row in rows] == [("staff", ""), (clerk, "吴示例")]
 
 
+async def test_reading_a_proof_stands_among_the_reads_with_whose_it_is(
+    made: Made, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    plaintiff, judge = made.seats["plaintiff"]["id"], made.seats["presiding_judge"]["id"]
+    await made.room.submit(c.ObserveArrival(seat=plaintiff, connection="c-1"))
+    await made.room.submit(c.ObserveAttachment(seat=plaintiff, sha256="ab" * 32, size=9, kind="png"))
+    await made.room.submit(c.ObserveAttachmentRead(seat=plaintiff, sha256="ab" * 32, reader=judge))
+    await sealed(made, tmp_path)
+    async with http.get(at(made, "/accesses"), headers=made.running.staff) as answer:
+        (row,) = (await answer.json())["accesses"]
+    assert (row["what"], row["reader"], row["title"], row["name"]) == ("attachment_read", judge, "sole_judge", "周示范")
+    assert (row["of"]["seat"], row["of"]["title"]) == (plaintiff, "plaintiff")
+
+
 async def test_verifying_is_bounded(made: Made, http: aiohttp.ClientSession, tmp_path: Path) -> None:
     await sealed(made, tmp_path)
     codes = []

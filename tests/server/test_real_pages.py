@@ -11,10 +11,12 @@ import pytest
 
 from courtroom.config import load
 from courtroom.control.api import Archive
+from courtroom.hearing import commands as c
 from courtroom.server.archive_rows import phases
 from courtroom.server.limits import Limits
 from tests.server.conftest import make
 from tests.server.court import STAFF_TOKEN, serving, settings
+from tests.server.test_archive_signing import FAULT, sealed
 from tests.server.test_pages import cookie, joined
 
 WEB = load({}, {}).web
@@ -66,3 +68,26 @@ async def test_every_page_is_drawn(tmp_path: Path, http: aiohttp.ClientSession, 
         async with http.get(f"{running.url}/static/vendor/socket.io.esm.min.js") as answer:
             if (WEB / "node_modules").is_dir():
                 assert (answer.status, answer.content_type) == (200, "text/javascript")
+
+
+async def test_a_judge_who_sits_alone_is_called_so_on_every_paper_of_the_archive(
+    tmp_path: Path, http: aiohttp.ClientSession
+) -> None:
+    async with serving(replace(settings(tmp_path), web=WEB), Limits()) as running:
+        made = await make(running, http)
+        _, clerk = await joined(made, http, "clerk")
+        await sealed(made, tmp_path, gaps=[FAULT])
+        judge, plaintiff = made.seats["presiding_judge"]["id"], made.seats["plaintiff"]["id"]
+        hold: dict[str, str | int] = {"id": "hold-1", "by": judge, "reason": "再审", "until": 0}
+        for what, detail in (("hold", hold), ("read", {"reader": judge, "what": "programme"})):
+            await made.room.submit(c.ObserveArchive(what=what, detail=detail))
+        await made.room.submit(c.ObserveAttachment(seat=plaintiff, sha256="ab" * 32, size=9, kind="png"))
+        await made.room.submit(c.ObserveAttachmentRead(seat=plaintiff, sha256="ab" * 32, reader=judge))
+        url = f"{running.url}/archive/{made.id}?seat={made.seats['clerk']['id']}"
+        async with http.get(url, headers={"Cookie": clerk, "Accept": "text/html"}) as answer:
+            page = re.sub(r"<script.*?</script>", "", await answer.text(), flags=re.S)
+    assert page.count("独任审判员 周示范") == 4, "the hold, two reads, and to whom a copy may be made"
+    assert "查阅证明材料（原告 王原告示例 提交）" in page
+    assert "等待独任审判员审核签名" in page
+    assert "审判长" not in page
+    assert "ab" * 32 not in page

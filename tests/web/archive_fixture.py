@@ -7,6 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
+from courtroom.hearing import roles
+from courtroom.hearing.model import Role, Side
+
 M = 60_000_000
 ENDS = (5, 72, 82, 91, 116, 125, 136, 143)
 NAMES = ("open", "investigation", "recess", "investigation", "debate", "mediation", "deliberation", "pronouncement")
@@ -30,7 +33,8 @@ STROKE = "".join(
 
 
 def _person(seat: tuple[str, str, str, str]) -> dict[str, Any]:
-    return {"seat": seat[0], "role": seat[1], "side": seat[2], "name": seat[3]}
+    title = roles.title(Role(seat[1]), Side(seat[2]), [Role(other[1]) for other in SEATS])
+    return {"seat": seat[0], "role": seat[1], "side": seat[2], "title": title, "name": seat[3]}
 
 
 def _presence(opened: int) -> list[dict[str, Any]]:
@@ -113,19 +117,19 @@ def _explanation(opened: int) -> dict[str, Any]:
         "reports": [{"seq": 96, "at": opened + 101 * M, "code": "writer_restarted",
                      "words": "录制写入程序退出，已自动重启"}],
         "take": "x-4a1c9d20b7f3e6c8d5a0f192", "digest": "d4" * 32, "signed": False, "signed_at": 0, "remark": "",
-        "stroke": "", "may_sign": True,
+        "stroke": "", "may_sign": True, "signer": "presiding_judge",
     }  # fmt: skip
 
 
 def _keeping(opened: int, *, held: bool) -> dict[str, Any]:
     def hold(seq: int, by: dict[str, Any], reason: str, state: str, **more: Any) -> dict[str, Any]:
-        nobody = {"seat": "", "role": "", "side": "", "name": ""}
+        nobody = {"seat": "", "role": "", "side": "", "title": "", "name": ""}
         return {
             "id": f"hold-{seq}", "by": by, "reason": reason, "since": opened + (150 + seq) * M, "until": 0, "seq": seq,
             "state": state, "lifted_at": 0, "lifted_by": nobody, "lifted_why": "", **more,
         }  # fmt: skip
 
-    staff = {"seat": "staff", "role": "", "side": "", "name": ""}
+    staff = {"seat": "staff", "role": "", "side": "", "title": "", "name": ""}
     listed = [
         hold(212, _person(SEATS[3]), "再审审查期间保全", "in_force", until=opened + 500_000 * M),
         hold(205, staff, "当事人申请复核录制情况", "lifted", lifted_at=opened + 400 * M, lifted_by=_person(SEATS[0]),
@@ -166,17 +170,19 @@ def sitting(base: dict[str, Any], case: dict[str, Any], opened: int, kind: str =
         "keeping": _keeping(opened, held=kind != "composing"),
         "second_copy": {"place": "灾备中心", "at": opened + 152 * M} if kind == "sealed" else None,
         "isolation": [
-            {"seat": "s-w1", "role": "witness", "side": "plaintiff", "name": "何文远", "seq": 141,
+            {"seat": "s-w1", "role": "witness", "side": "plaintiff", "title": "witness", "name": "何文远", "seq": 141,
              "from_at": opened + 61 * M, "to_at": opened + 74 * M, "inside": 48211, "outside": 0, "state": "held"},
-            {"seat": "s-w2", "role": "witness", "side": "defendant", "name": "孟晓岚", "seq": 166,
+            {"seat": "s-w2", "role": "witness", "side": "defendant", "title": "witness", "name": "孟晓岚", "seq": 166,
              "from_at": opened + 80 * M, "to_at": opened + 88 * M, "inside": 3102, "outside": 0, "state": "incomplete"},
         ] if sealed else [],
         "accesses": [
-            {"seq": 190, "at": opened + 200 * M, "what": "copy_issued", "reader": "s-c1", "role": "counsel",
-             "side": "plaintiff", "name": "周衡"},
-            {"seq": 180, "at": opened + 180 * M, "what": "read", "reader": "staff", "role": "", "side": "", "name": ""},
-            {"seq": 175, "at": opened + 170 * M, "what": "read", "reader": "s-cl", "role": "clerk", "side": "none",
-             "name": "苏雨桐"},
+            {"seq": 195, "at": opened + 210 * M, "what": "attachment_read", "reader": "s-cl", **_person(SEATS[3]),
+             "of": _person(SEATS[4])},
+            {"seq": 190, "at": opened + 200 * M, "what": "copy_issued", "reader": "s-c1", **_person(SEATS[7]),
+             "of": None},
+            {"seq": 180, "at": opened + 180 * M, "what": "read", "reader": "staff", "role": "", "side": "", "title": "",
+             "name": "", "of": None},
+            {"seq": 175, "at": opened + 170 * M, "what": "read", "reader": "s-cl", **_person(SEATS[3]), "of": None},
         ] if sealed else [],
         "page": {
             "lang": base["lang"], "hearing": "h-123", "seat": "s-cl", "state": state, "opened_at": opened,

@@ -102,10 +102,12 @@ def context(name: str, lang: str, large: bool, path: str) -> tuple[str, dict[str
         "page": {"lang": lang, "large": large},
     }  # fmt: skip
     join = {
-        "seat": {"role": "counsel", "name": "周衡", "side": "plaintiff"}, "case": CASE, "isolated": False, "error": "",
+        "seat": {"role": "counsel", "name": "周衡", "side": "plaintiff", "title": "counsel.plaintiff"},
+        "case": CASE, "isolated": False, "error": "",
         "needs_code": True, "notice_hash": "ab" * 32, "scheduled_at": NOW, "declined": False, "unchecked": False,
     }  # fmt: skip
-    witness = {**join, "seat": {"role": "witness", "name": "秦大海", "side": "none"}, "isolated": True}
+    called = {"role": "witness", "name": "秦大海", "side": "none", "title": "witness"}
+    witness = {**join, "seat": called, "isolated": True}
     opened = NOW - 39 * 60_000_000
     table: dict[str, tuple[str, dict[str, Any]]] = {
         "home": ("home.html", {**base, "error": "", "staff": False, "court": ""}),
@@ -173,8 +175,8 @@ def make_app(court: Court) -> web.Application:
                 {"name": "ledger", "ok": True, "level": "ok", "file": "", "second": None, "text": "庭审日志12408条",
                  "text_en": "12408 entries, one chain"},
                 {"name": "gap_lawful", "ok": True, "level": "note", "file": "recording-log.json", "second": None,
-                 "text": "依法未录制 6.2 秒：not_public，s-0c5d4da279，日志第31条",
-                 "text_en": "Lawfully not recorded for 6.2 s: not_public, by s-0c5d4da279, ledger entry 31"},
+                 "text": "依法未录制6.2秒，事由：不公开举证质证；提出人书记员 苏雨桐，确认人审判长 顾明远",
+                 "text_en": "Lawfully not recorded for 6.2 s. Ground: Non-public evidence. Proposed by 苏雨桐"},
                 {"name": "timestamp_none", "ok": True, "level": "note", "file": "", "second": None,
                  "text": "没有时间戳", "text_en": "There is no time-stamp"},
                 {"name": "segment_crc", "ok": False, "level": "fail", "file": "capture/seg-00003.cap",

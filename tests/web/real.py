@@ -332,8 +332,10 @@ async def look_at_desk(eyes: Eyes, hearing: Issued, lang: str, size: str) -> Non
             await page.wait_for_selector("dialog", state="detached")
     async with eyes.at(hearing, DEFENDANT.role, lang, size) as page:
         await enter(page, eyes, hearing, DEFENDANT.role)
-        await page.locator(".bar [data-action=requests]").click()
-        await eyes.dialog(page, "[data-action=statement]", "dialog-statement", lang, size)
+        await page.locator(".bar [data-action=more]").click()
+        await page.click("#dialog-more [data-action=statement]")
+        await page.wait_for_selector("#dialog-statement")
+        await eyes.shoot(page, "dialog-statement", lang, size, full=False)
 
 
 @contextlib.asynccontextmanager

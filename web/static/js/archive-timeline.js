@@ -68,7 +68,7 @@ function seatRow(strip) {
 function axis() {
   const total = (TO - FROM) / 1e6;
   const wide = (document.getElementById('timeline')?.clientWidth ?? 800) > 560;
-  const step = [1, 10, 30, 60, 120, 300, 600, 900, 1800, 3600].find((s) => total / s <= (wide ? 9 : 4)) ?? 7200;
+  const step = [1, 10, 30, 60, 120, 300, 600, 900, 1800, 3600].find((s) => total / s <= (wide ? 9 : s < 60 ? 3 : 4)) ?? 7200; // with seconds a label is wider
   const ticks = [];
   for (let s = step; s < total * 0.97; s += step) ticks.push(h('span', { style: { left: percent(FROM + s * 1e6) } }, clockTime(FROM + s * 1e6, step < 60)));
   return h('div', { class: 'tl-row', 'aria-hidden': 'true' }, h('span'), h('div', { class: 'tl-axis' }, ticks));

@@ -9,14 +9,14 @@ import { explain, note } from './archive-acts.js';
 import { copies } from './archive-copies.js';
 import { classify, hold, lift } from './archive-holds.js';
 import { fairness } from './archive-fairness.js';
-import { FROM, TO, ask, fragment, page, seated, toCourt, toFilm } from './archive-page.js';
+import { FROM, TO, ask, fragment, page, toCourt, toFilm } from './archive-page.js';
 import { clicked, learnSpeech, point, timeline } from './archive-timeline.js';
 import { clockTime, duration } from './clock.js';
 import { startPage } from './common.js';
 import { fill, h } from './dom.js';
 import { icon } from './icons.js';
 import { first, known, t } from './texts.js';
-import { roleName, setSitting } from './words.js';
+import { setSitting } from './words.js';
 
 /** @typedef {{name: string, ok: boolean, level?: string, file?: string, second?: number|null, text: string, text_en?: string}} Check */
 
@@ -63,19 +63,13 @@ function playing() {
   document.querySelector('[data-action="play"]')?.setAttribute('aria-label', t(video?.paused ? 'page.archive.play' : 'page.archive.pause'));
 }
 
-/** The verifier knows seats and grounds by their codes, since it works without the court; here they have names. @param {string} text */
-function named(text) {
-  return text.replace(/\bs-[0-9a-f]{4,}\b/g, (id) => { const person = seated(id); return person ? `${roleName(person)} ${person.name}`.trim() : id; })
-    .replace(/\b(?:recess|not_public|mediation)\b(?=[,，])/g, (ground) => t(`recording.gap.${ground}`));
-}
-
 /** A finding in the reader's language; what is no fault and yet must be known (a note) does not look like a pass. @param {Check} check */
 function checkLine(check) {
   const style = !check.ok ? 'bad' : check.level === 'note' ? 'note' : '';
   const at = (check.second ?? -1) * 1e6;
   return h('li', { class: style, 'data-check': check.name, 'data-ok': String(check.ok) }, icon({ bad: 'cross', note: 'info', '': 'check' }[style] ?? 'check'),
     h('b', null, first([`page.verify.${check.name}`]) || check.name),
-    h('span', null, named(page.lang === 'en' ? check.text_en ?? check.text : check.text), check.file && !check.ok ? ` · ${check.file}` : '',
+    h('span', null, page.lang === 'en' ? check.text_en ?? check.text : check.text,
       video && style && at + 1e6 > FROM && at < TO && [' ', h('button', { class: 'btn small', type: 'button', 'data-jump': toFilm(Math.max(FROM, at)) }, clockTime(at, true))]));
 }
 

@@ -2,6 +2,7 @@
  * The catalogue in the browser: every sentence comes from `/static/texts/{zh|en}.json`, by key.
  *
  * A key that is missing is shown as the key and said on the console: the tests look for that.
+ * A counted noun stands in both its forms, `{n, plural, one {# gap} other {# gaps}}`, exactly as the server reads it.
  */
 
 /** @type {Record<string, string>} */
@@ -22,6 +23,8 @@ export const lang = () => language;
 /** @param {string} key */
 export const known = (key) => key in texts;
 
+const PLURAL = /\{(\w+), plural, one \{([^{}]*)\} other \{([^{}]*)\}\}/g;
+
 /**
  * @param {string} key
  * @param {Record<string, string|number>} [values]
@@ -33,7 +36,8 @@ export function t(key, values = {}) {
     console.warn(`text missing: ${key}`);
     return key;
   }
-  return sentence.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ''));
+  const counted = sentence.replace(PLURAL, (_, name, one, other) => (String(values[name]) === '1' ? one : other).replaceAll('#', `{${name}}`));
+  return counted.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ''));
 }
 
 /** The first key that the catalogue holds. @param {string[]} keys @param {Record<string, string|number>} [values] */
