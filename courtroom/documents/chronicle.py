@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from courtroom.catalogue import Language
+from courtroom.catalogue import Language, text
 from courtroom.documents.lines import Limits, Lines, Row, clock, day_time, length, refs
 from courtroom.hearing.drafts import Draft, Line
 
@@ -103,9 +103,25 @@ class Chronicle(Lines):
         return f"{said} ({', '.join(more)})"[:160] if more else said
 
     def _detail(self, key: str, value: object) -> str:
-        """A further number of a row; a moment as a moment."""
-        shown = clock(value) if key.endswith("_at") and isinstance(value, int) else str(value)
+        """A further number of a row, in the unit that its name says, as people write it."""
+        shown = self._amount(key, value) if isinstance(value, int) and not isinstance(value, bool) else str(value)
         return f"{self.word(f'file.detail.{key}', key)} {shown}"
+
+    def _amount(self, key: str, value: int) -> str:
+        if key.endswith("_at"):
+            return clock(value) if value else "—"
+        if key.endswith("_us"):
+            return self._unit("ms", f"{value / 1000:.1f}" if abs(value) < 10_000 else str(value // 1000))
+        if key.endswith("_ms"):
+            return self._unit("ms", str(value))
+        if key.endswith("permille"):
+            return self._unit("percent", f"{value / 10:.1f}")
+        if key == "percent":
+            return self._unit("percent", str(value))
+        return text("unit.seconds", self._lang, seconds=value) if key == "seconds" else str(value)
+
+    def _unit(self, name: str, number: str) -> str:
+        return text(f"unit.{name}", self._lang, n=number)
 
     def notices(self) -> Row:
         rows = [

@@ -209,3 +209,15 @@ def test_limits_get_tighter_until_nothing_is_left_to_shorten() -> None:
         limits = limits.tighter(2).tighter(1)
     assert (limits.spells, limits.evidence, limits.notices, limits.quotations) == (1, 1, 1, 1)
     assert limits.finding <= 200
+
+
+def test_numbers_of_the_evidence_are_in_units_that_people_use() -> None:
+    made = absence(case())
+    english, chinese = (Words(made.draft, rule_table(), made.subject, lang, Limits()) for lang in ("en", "zh"))
+    row = {"fact": "line_quality", "rtt_us": 9_012, "jitter_us": 24_000, "worst_permille": 125, "error_ms": 40}
+    said = english._fact(row)
+    assert said.endswith("(clock error ± 40 ms, jitter 24 ms, round trip 9.0 ms, worst loss 12.5 %)")
+    assert "往返时延 9.0毫秒" in chinese._fact(row)
+    assert english._detail("seconds", 30) == "for 30 s"
+    assert english._detail("received_at", 0) == "told at —"
+    assert english._detail("close_code", "a word of a client's") == "close code a word of a client's"

@@ -48,10 +48,22 @@ function evidence(row) {
     h('small', null, when(Number(row.at)), ' ', word('absence.clock', String(row.clock)), ' ', ref(Number(row.seq) || 0)));
 }
 
-/** Further numbers of a row of evidence, as they are. @param {Row} row */
+/** A number in the unit that its name says, as people write it. @param {string} name @param {unknown} value */
+function amount(name, value) {
+  const number = typeof value === 'number' ? value : NaN;
+  if (Number.isNaN(number)) return String(value);
+  if (name.endsWith('_at')) return number ? clockTime(number, true) : '—';
+  if (name.endsWith('_us')) return t('unit.ms', { n: Math.abs(number) < 10_000 ? (number / 1000).toFixed(1) : Math.floor(number / 1000) });
+  if (name.endsWith('_ms')) return t('unit.ms', { n: number });
+  if (name.endsWith('permille')) return t('unit.percent', { n: (number / 10).toFixed(1) });
+  if (name === 'percent') return t('unit.percent', { n: number });
+  return name === 'seconds' ? t('unit.seconds', { seconds: number }) : String(number);
+}
+
+/** Further numbers of a row of evidence. @param {Row} row */
 function details(row) {
   const rest = Object.entries(row).filter(([name]) => !['fact', 'at', 'clock', 'weighs', 'seq'].includes(name));
-  const shown = rest.map(([name, value]) => `${first([`file.detail.${name}`]) || name} ${name.endsWith('_at') && value ? clockTime(Number(value), true) : value}`);
+  const shown = rest.map(([name, value]) => `${first([`file.detail.${name}`]) || name} ${amount(name, value)}`);
   return rest.length ? h('small', { class: 'muted' }, ` ${shown.join(t('file.comma'))}`) : null;
 }
 
