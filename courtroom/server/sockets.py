@@ -70,12 +70,13 @@ class _WebSocket(driver.WebSocket):  # type: ignore[misc]
             self._fate.setdefault(CLOSE_CODE, SILENT)  # nothing came for ping interval + ping timeout
             raise
         if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-            self._fate.setdefault(CLOSE_CODE, self._sock.close_code or 1006)
+            # a plain number: what the library found itself is an enumeration, which the ledger does not take
+            self._fate.setdefault(CLOSE_CODE, int(self._sock.close_code or 1006))
             raise OSError("websocket ended")
         data: str | bytes = message.data
         if not data or (isinstance(data, str) and data[0] not in PACKET_TYPES):
             # the library parses this outside its guard and would leave the session behind
-            self._fate.setdefault(CLOSE_CODE, self._sock.close_code or 1002)
+            self._fate.setdefault(CLOSE_CODE, int(self._sock.close_code or 1002))
             raise OSError("not Engine.IO")
         return data
 

@@ -14,6 +14,7 @@ import pytest
 import socketio
 from socketio.exceptions import ConnectionError as NotConnected
 
+from courtroom.hearing import presence
 from courtroom.server.limits import Limits, Rate
 from tests.server.conftest import Made, make
 from tests.server.court import serving, settings
@@ -277,6 +278,9 @@ async def test_a_torn_connection_is_a_drop(made: Made, http: aiohttp.ClientSessi
     await eventually(lambda: bool(made.room.lost))
     assert made.room.lost[0][1][0]["fact"] == "socket_dropped"
     await ws.close()
+    (row,) = made.room.lost[0][1]
+    assert (row["close_code"], type(row["close_code"])) == (1006, int)
+    assert presence.clean([row], row["at"]) == (row,), "the ledger takes it"
 
 
 async def test_a_silent_peer_is_noticed_within_five_seconds(made: Made, http: aiohttp.ClientSession) -> None:

@@ -67,9 +67,10 @@ function playing() {
 function checkLine(check) {
   const style = !check.ok ? 'bad' : check.level === 'note' ? 'note' : '';
   const at = (check.second ?? -1) * 1e6;
+  const told = (page.lang === 'en' ? check.text_en : null) ?? check.text;
   return h('li', { class: style, 'data-check': check.name, 'data-ok': String(check.ok) }, icon({ bad: 'cross', note: 'info', '': 'check' }[style] ?? 'check'),
     h('b', null, first([`page.verify.${check.name}`]) || check.name),
-    h('span', null, page.lang === 'en' ? check.text_en ?? check.text : check.text,
+    h('span', null, told, check.file && !check.ok && !told.includes(check.file) ? ` · ${check.file}` : '',
       video && style && at + 1e6 > FROM && at < TO && [' ', h('button', { class: 'btn small', type: 'button', 'data-jump': toFilm(Math.max(FROM, at)) }, clockTime(at, true))]));
 }
 
