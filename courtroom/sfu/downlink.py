@@ -153,7 +153,8 @@ class Downlink:
         if self.state is State.TRYING and self.delay.excess >= self._tried_standing + TRYING_US:
             self._cut(self._rate(), now)
         elif self._drained_by:
-            in_vain = self.delay.in_vain(self._rate(), now)  # a queue of ours would come out as fast as before
+            # A queue of ours would come out as fast as before; what is too little to have a rate does not
+            in_vain = self.delay.in_vain(self.delay.rate(0, RECENT_US), now)
             if in_vain or standing < STANDING_US or now >= self._drained_by:
                 self._drained_by = 0
                 self.losses.forget()
@@ -259,6 +260,8 @@ class Downlink:
         self.sent, self._first, self._tells = sent, sent.next, tells
 
     def tick(self, now: int) -> None:
+        if self._drained_by and now >= self._drained_by + STALE_US:
+            self._drained_by = 0  # who is sent nothing tells us nothing: that must not last
         match self.state:
             case State.TRIAL if now >= self._trial_until:
                 loss = self.losses.permille

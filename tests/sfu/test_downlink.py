@@ -311,6 +311,38 @@ def test_way_that_has_become_longer_is_no_queue(further: int, rate: int) -> None
     assert watcher.longest_silence(longer, court.room.now) < further + 100_000
 
 
+@pytest.mark.parametrize("further", [150_000, 250_000, 400_000])
+def test_picture_without_any_sound_comes_back_on_a_longer_way(further: int) -> None:
+    """While pictures stop nothing at all is sent but a few bursts: that tells of no rate, and must be enough."""
+    court, watcher = stopped(further)
+    court.run(6)
+    assert watcher.shown() == ("l",)
+
+
+def test_pictures_are_not_stopped_for_ever_by_a_receiver_that_says_nothing_more() -> None:
+    court, watcher = stopped(250_000)
+    assert watcher.member.downlink.spendable == 0
+    watcher.answer = lambda: None  # type: ignore[method-assign]
+    court.run(3)
+    assert watcher.member.downlink.spendable > 0
+
+
+def stopped(further: int) -> tuple[Court, Watcher]:
+    """One picture, no sound, a line that was narrow and has become long: its pictures have just been stopped."""
+    court = Court(20_000_000, people=1)
+    (person,), (watcher,) = court.people, court.watchers
+    person.sound = lambda: None  # type: ignore[method-assign]
+    court.run(5)
+    watcher.line.rate = 600_000
+    court.run(1.5)
+    watcher.line.rate, watcher.line.delay_us, person.large = 20_000_000, further, False
+    for _ in range(60):
+        court.run(0.05)
+        if watcher.member.downlink.spendable == 0:
+            return court, watcher
+    raise AssertionError("they were never stopped")
+
+
 def test_queue_that_others_keep_is_never_taken_for_the_way_while_it_drains() -> None:
     """Far too narrow for the pictures: however long its queue stands, it is ours, and nothing is tried into it."""
     court = Court(2_500_000)
