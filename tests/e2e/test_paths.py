@@ -214,10 +214,15 @@ async def decoded(page: Page, name: str) -> int:
     return sum(one.get("framesDecoded", 0) for one in stats.get("inbound-rtp", []) if one["kind"] == "video")
 
 
-async def both_go_on(found: dict[str, Page], more: int = 15) -> None:
+async def both_go_on(control: Control, found: dict[str, Page], more: int = 15) -> None:
     for name, page in found.items():
         before = await decoded(page, name)
-        await until(lambda name=name, page=page, before=before: grown(page, name, before + more))
+        try:
+            await until(lambda name=name, page=page, before=before: grown(page, name, before + more))
+        except AssertionError as error:
+            seen = {one: await page.evaluate("name => stats(name)", one) for one, page in found.items()}
+            told = [one for one in control.events if isinstance(one, m.TransportChanged)]
+            raise AssertionError(f"{name} sees no pictures; {told}; {control.events[-4:]}; {seen}") from error
 
 
 async def grown(page: Page, name: str, count: int) -> bool:
@@ -232,7 +237,7 @@ async def two_talk(control: Control, found: dict[str, Page]) -> None:
             n, "room", 1, [m.Route("red", 0, "blue", "camera"), m.Route("blue", 0, "red", "camera")], []
         )
     )
-    await both_go_on(found)
+    await both_go_on(control, found)
 
 
 def states(control: Control, name: str) -> list[str]:
@@ -267,7 +272,7 @@ async def test_from_one_network_to_another_on_the_same_transport(playwright: Pla
             assert used in (far.first, far.second)
             roamer = far if used == far.first else far.swapped()
             roamer.lose_first()
-            await both_go_on(found)
+            await both_go_on(control, found)
             assert await local_address(found["red"], "red") == roamer.second
             assert set(states(control, "red")) <= {"connected", "silent", "back"}, "never closed"
             assert states(control, "red").count("connected") == 1
@@ -290,7 +295,7 @@ async def test_a_restart_takes_the_transport_to_a_new_network(playwright: Playwr
             answer = await found["red"].evaluate("([name, sdp]) => answer(name, sdp)", ["red", offer])
             await control.do(lambda n: m.AcceptAnswer(n, "red", answer))
             await control.changed("red", "back", 30)
-            await both_go_on(found)
+            await both_go_on(control, found)
             assert await local_address(found["red"], "red") == far.second
             assert states(control, "red") == ["connected", "silent", "back"]
 

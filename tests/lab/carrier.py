@@ -131,6 +131,7 @@ def carrier(number: int) -> Iterator[Carrier]:
             ip("-n", space, "link", "set", "lo", "up")
         forward = "echo 1 > /proc/sys/net/ipv4/ip_forward"
         subprocess.run(["ip", "netns", "exec", name, "sh", "-c", forward], check=True, capture_output=True)
+        stack.callback(hosts.unlink, f"ca{tag}")
         _cable(("", f"ca{tag}", near), (name, f"cb{tag}", far))
         ip("route", "add", f"{net}.0.0/16", "via", far)
         ip("-n", name, "route", "add", "default", "via", near)

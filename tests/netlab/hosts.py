@@ -38,6 +38,16 @@ def ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
+def unlink(*links: str) -> None:
+    """Takes our ends of cables away, before the namespaces that hold the others.
+
+    Deleting a namespace only begins its end: its cables vanish some time later, and a browser of the next test would
+    take that for a change of network and give up what it is loading (net::ERR_NETWORK_CHANGED).
+    """
+    for link in links:
+        subprocess.run(["ip", "link", "del", link], check=False, capture_output=True)  # it may never have been made
+
+
 @dataclass(frozen=True)
 class Host:
     """A namespace: ``near`` is our address on its link, ``far`` its own."""
@@ -80,6 +90,7 @@ def host() -> Iterator[Host]:
         ip("-n", one.name, "link", "set", "lo", "up")
         yield one
     finally:
+        unlink(one.link)
         ip("netns", "del", one.name)
 
 

@@ -95,8 +95,8 @@ def roaming(*, both: bool) -> Iterator[Roaming]:
             ip("-n", one.name, "link", "set", one._links[1], "down")
         yield one
     finally:
+        hosts.unlink(*ours, holder)
         ip("netns", "del", one.name)
-        ip("link", "del", holder)
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,7 @@ def outside() -> Iterator[Outside]:
         )
         yield one
     finally:
+        hosts.unlink(f"na{tag}")
         for name in (one.name, router):
             ip("netns", "del", name)
 
