@@ -9,7 +9,8 @@ Rules
   so that sound comes through; if it has not drained by then, they stop. Loss without a queue cuts the budget for a
   trial; if the loss stays as it was, it is not ours, and from then on only more than that counts.
 * Up again by trying: after ``hold`` the budget grows twofold every ``DOUBLE_US``, the difference to the media being
-  filled with padding, until the line complains or everything wanted fits. A failed try doubles the hold.
+  filled with padding, until the line complains or everything wanted fits. A failed try doubles the hold, and what it
+  has queued drains first.
 * While bound, a small burst now and then shows how far apart the line spreads it: a line that has become wider is tried
   at once, whatever the hold.
 * Receivers that never give such feedback are judged by their reports and REMB; an estimate counts only against a
@@ -71,7 +72,7 @@ class Downlink:
     """One receiver's line. ``budget`` is what may be sent to it in all; ``hard`` asks for pictures to stop at once."""
 
     __slots__ = (
-        "_burst_at", "_complaint_since", "_cut_at", "_drained_by", "_feedback_at", "_first", "_free_since",
+        "_burst_at", "_complaint_since", "_cut_at", "_drain_at", "_drained_by", "_feedback_at", "_first", "_free_since",
         "_grown_at", "_hold", "_hold_until", "_run", "_stopped", "_suspect", "_tells", "_trial_until", "_tried_at",
         "_tried_from", "_tried_standing", "_weighed_at", "_wider", "budget", "delay", "hard", "least", "losses", "sent",
         "state", "wanted",
@@ -100,7 +101,7 @@ class Downlink:
         self._complaint_since = -1
         self._burst_at = 0
         self._wider = 0
-        self._drained_by = 0  # until then only sound is sent
+        self._drain_at = self._drained_by = 0  # since when, and until when at most, only sound is sent
         self._stopped = False  # pictures do not wait for that, they have ended
         self._tried_at = self._tried_from = self._tried_standing = 0
         self._first = 0  # number of the first packet on this path
@@ -114,7 +115,7 @@ class Downlink:
         if not max(sent.next - SLOTS, self._first - 1) < number < sent.next:
             return
         entries, octets, came, lost, last = sent.entries, 0, 0, 0, -1
-        delay = 1 << 62
+        delay, trip = 1 << 62, 0
         run, run_at = self._run  # what is lost is judged when it is over: a hole may take several messages
         times = report.times
         if len(times) > sent.next - number:
@@ -142,20 +143,23 @@ class Downlink:
         if self.state is State.BOUND:
             self._spread(report, now)
         self.delay.arrived(last, octets, delay, now)
-        self._queue(delay, now)
+        self._queue(delay, last - trip, now)
         if now - self._weighed_at >= WEIGH_US:
             self._weighed_at = now
             if self.losses.weigh(now):
                 self._suspicion(self.losses.permille, self._rate(WINDOW_US), now)
 
-    def _queue(self, delay: int, now: int) -> None:
+    def _queue(self, delay: int, sent_at: int, now: int) -> None:
+        """``delay`` is the smallest of this message; ``sent_at``, when the last packet in it left."""
         standing = self.delay.standing
         if self.state is State.TRYING and self.delay.excess >= self._tried_standing + TRYING_US:
             self._cut(self._rate(), now)
+            self._drain(now)
         elif self._drained_by:
             # A queue of ours would come out as fast as before; what is too little to have a rate does not
             in_vain = self.delay.in_vain(self.delay.rate(0, RECENT_US), now)
-            if in_vain or standing < STANDING_US or now >= self._drained_by:
+            drained = self.delay.excess < STANDING_US and sent_at >= self._drain_at
+            if in_vain or drained or now >= self._drained_by:
                 self._drained_by = 0
                 self.losses.forget()
             if in_vain:
@@ -171,10 +175,13 @@ class Downlink:
                 self._further(now)
                 return
             self.delay.cut(rate)
-            self._stopped = self.state is State.BOUND and standing >= HARD_US
+            stopped = self.state is State.BOUND and standing >= HARD_US
             self._cut(rate, now)
             self.hard = True
-            self._drained_by = now + DRAIN_US
+            self._drain(now, stopped=stopped)
+
+    def _drain(self, now: int, *, stopped: bool = False) -> None:
+        self._drain_at, self._drained_by, self._stopped = now, now + DRAIN_US, stopped
 
     def _further(self, now: int) -> None:
         """The way has become longer; what the pictures lost by it is tried at once."""

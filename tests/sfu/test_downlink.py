@@ -209,6 +209,27 @@ def test_line_a_little_too_narrow_costs_no_picture_that_fits(rate: int) -> None:
     assert len(watcher.member.pacer) < 20, "and pictures are not behind the sound"
 
 
+@pytest.mark.parametrize("rate", [260_000, 300_000])
+def test_queue_of_a_failed_try_drains_at_once(rate: int) -> None:
+    """What a try has put in front of the sound is waited for, not carried along until it is cut again."""
+    court = Court(20_000_000)
+    (watcher,) = court.watchers
+    for person in court.people:
+        person.large = False
+    court.run(8)
+    watcher.line.rate = rate
+    court.run(1)
+    lasts, longest = 0, []
+    for _ in range(2900):
+        court.run(0.01)
+        waits = max(0, watcher.line.free_at - court.room.now) >= 60_000
+        if lasts and not waits:
+            longest.append(lasts)
+        lasts = lasts + 10 if waits else 0
+    assert len(longest) >= 3, "it was tried"
+    assert max(longest) < 450, longest
+
+
 def test_random_loss_costs_no_picture_for_long() -> None:
     court = Court(20_000_000)
     (watcher,) = court.watchers
