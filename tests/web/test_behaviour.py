@@ -393,6 +393,25 @@ async def test_own_drop_is_said_and_reconnects_by_itself(court_house: House) -> 
         assert not await screen.page.locator("[data-missed]").count()  # the sound never stopped
 
 
+COUNT_TRIES = """window.__tries = 0;
+window.WebSocket = class extends WebSocket { constructor(...given) { super(...given); window.__tries += 1; } };"""
+
+
+async def test_another_network_is_tried_at_once_and_not_after_the_pause(court_house: House) -> None:
+    """The pauses between two attempts grow to seconds; who is told that there is a network again does not wait."""
+    async with court_house.open("party", script=COUNT_TRIES) as screen:
+        await screen.hall("room")
+        await screen.context.set_offline(True)
+        await court_house.court.hang_up()
+        await until(screen.page, "window.__tries >= 4")
+        before = await screen.page.evaluate("window.__tries")
+        assert (
+            await screen.page.evaluate("() => { dispatchEvent(new Event('online')); return window.__tries; }") > before
+        )
+        await screen.context.set_offline(False)
+        await screen.page.wait_for_selector("body[data-socket=up]")
+
+
 async def test_the_seconds_missed_are_said_and_may_be_asked_for_again(court_house: House) -> None:
     async with court_house.open("party") as screen:
         await screen.hall("room")

@@ -72,15 +72,15 @@ export class Connection {
     this.socket.disconnect();
   }
 
-  /** The return button, and coming back after the server hung up. */
+  /** Another network, or the server has hung up: an attempt now. */
   resume() {
-    if (!this.final && !this.socket.connected) this.socket.connect();
+    if (!this.final && !this.socket.connected) this.again();
   }
 
   /** Come back on purpose, also after `stop` or after leaving. */
   again() {
     this.final = false;
-    if (this.socket.connected) this.socket.disconnect();
+    this.socket.disconnect(); // without this, connect() waits out the pause between two attempts
     this.socket.connect();
   }
 
