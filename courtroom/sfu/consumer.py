@@ -246,6 +246,8 @@ class Place(Munger):
                 self._repeated[index] = now
                 self.count(len(data), now)
                 packets.append(data)
+            elif layer.ring.get(index) is None and index not in layer.gaps and index < layer.newest.index:
+                layer.lost_for_good(index)
         return packets
 
     def _again(self, layer: Layer, index: int, now: int, when: int) -> bytes:

@@ -3,6 +3,8 @@
 Rules
 * A gap is asked for after ``REORDER_US`` and then again when an answer should have been here: every round trip and a
   half, ``RETRY_US`` while that is unknown; at most ``MAX_TRIES`` times, sound only while it can still be played.
+* What was asked for in vain so often will not come: ``forsaken`` is the newest of these, since whoever decodes pictures
+  waits for it, up to three seconds (Chromium), unless a key frame comes instead.
 * More than ``MAX_MISSING`` open gaps mean that the picture is lost: forget them all, the caller asks for a key frame.
 
 RFC 4585 6.2.1.
@@ -22,12 +24,16 @@ MAX_MISSING: Final = 256
 
 
 class Gaps:
-    __slots__ = ("_keep_us", "_missing", "lost")
+    __slots__ = ("_keep_us", "_missing", "forsaken", "lost")
 
     def __init__(self, media: str = "video") -> None:
         self._missing: dict[int, tuple[int, int, int]] = {}  # index → (when to ask, how often asked, missed since)
         self._keep_us = SOUND_US if media == "audio" else 1 << 60
         self.lost = 0
+        self.forsaken = -1
+
+    def __contains__(self, index: int) -> bool:
+        return index in self._missing
 
     def __len__(self) -> int:
         return len(self._missing)
@@ -62,6 +68,7 @@ class Gaps:
             if tries >= MAX_TRIES or now - since > self._keep_us:
                 del self._missing[index]
                 self.lost += 1
+                self.forsaken = max(self.forsaken, index)
                 continue
             self._missing[index] = (now + pause, tries + 1, since)
             asked.append(index)

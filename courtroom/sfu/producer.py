@@ -90,8 +90,8 @@ class Layer:
     """One incoming media SSRC."""
 
     __slots__ = (
-        "_key_timestamp", "_octets", "_rated_at", "_unwrap", "clock", "codec", "demand", "gaps", "last_at",
-        "media", "newest", "places", "producer", "rate", "reception", "reported_at", "retransmission", "rid",
+        "_key_index", "_key_timestamp", "_octets", "_rated_at", "_unwrap", "clock", "codec", "demand", "gaps",
+        "last_at", "media", "newest", "places", "producer", "rate", "reception", "reported_at", "retransmission", "rid",
         "ring", "since", "slept", "ssrc", "taps", "waiting",
     )  # fmt: skip
 
@@ -115,7 +115,7 @@ class Layer:
         self.taps: list[Tap] = []
         self._unwrap = Unwrapper()
         self.rate = 0  # bit/s with headers, over about a second, key frames left out
-        self._key_timestamp = -1
+        self._key_timestamp = self._key_index = -1
         self._octets = 0
         self._rated_at = now
         self.reported_at = -(1 << 62)
@@ -136,7 +136,7 @@ class Layer:
                 self.gaps.arrived(index)
         rtp.look(packet, self.codec)
         if packet.keyframe:
-            self._key_timestamp = packet.timestamp
+            self._key_timestamp, self._key_index = packet.timestamp, index
         if packet.timestamp != self._key_timestamp:
             self._octets += packet.end - packet.payload + OVERHEAD
         if not repeated:
@@ -170,6 +170,11 @@ class Layer:
         elif not self.gaps.skipped(first, end, now) and self.media == "video":
             self.demand.wish()
 
+    def lost_for_good(self, index: int) -> None:
+        """Nobody has this packet any more; a picture that lacks it needs a key frame, unless one has come since."""
+        if self.media == "video" and index > self._key_index and (self.places or self.taps):
+            self.demand.wish()
+
     def misses(self, sequence: int) -> bool:
         """Whether the packet of this number has not come yet and would still be taken."""
         highest = self._unwrap.highest
@@ -185,6 +190,7 @@ class Layer:
         self.gaps = Gaps(self.media)
         self.reception = Reception(self.codec.clock_rate)
         self.newest = None
+        self._key_index = -1
         self._unwrap = Unwrapper()
         packet.index = self._unwrap(packet.sequence)
         if self.waiting:

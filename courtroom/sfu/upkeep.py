@@ -71,6 +71,7 @@ def _ask(room: Room, member: Member, now: int) -> None:
     for layer in member.streams.values():
         media = layer.ssrc
         lost = layer.gaps.due(now, member.round_trip.us)
+        layer.lost_for_good(layer.gaps.forsaken)
         if lost:
             room.tell(member, rtcp.nack(_OWN_SSRC, layer.ssrc, [index & 0xFFFF for index in lost]))
         if layer.demand.due(now):
