@@ -72,10 +72,10 @@ class Downlink:
     """One receiver's line. ``budget`` is what may be sent to it in all; ``hard`` asks for pictures to stop at once."""
 
     __slots__ = (
-        "_burst_at", "_complaint_since", "_cut_at", "_drain_at", "_drained_by", "_feedback_at", "_first", "_free_since",
-        "_grown_at", "_hold", "_hold_until", "_run", "_stopped", "_suspect", "_tells", "_trial_until", "_tried_at",
-        "_tried_from", "_tried_standing", "_weighed_at", "_wider", "budget", "delay", "hard", "least", "losses", "sent",
-        "state", "wanted",
+        "_burst_at", "_came_at", "_complaint_since", "_cut_at", "_drain_at", "_drained_by", "_feedback_at", "_first",
+        "_free_since", "_grown_at", "_hold", "_hold_until", "_run", "_stopped", "_suspect", "_tells", "_trial_until",
+        "_tried_at", "_tried_from", "_tried_standing", "_weighed_at", "_wider", "budget", "delay", "hard", "least",
+        "losses", "sent", "state", "wanted",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -87,6 +87,7 @@ class Downlink:
         self.least = 0
         self.delay = Delay()
         self.losses = Losses()
+        self._came_at = -(1 << 62)  # when the newest that it told of came, by its clock
         self._run = (0, 0)  # packets lost in a row up to now, and when the first of them was sent
         self._weighed_at = 0
         self._feedback_at = -(1 << 62)
@@ -125,7 +126,9 @@ class Downlink:
             number += 1
             if at >= 0:
                 if run:
-                    lost += run if (entry >> 12) - run_at < OUTAGE_US else 0
+                    # Of a hole a browser tells the last half second at most: what came tells how long it was
+                    outage = (entry >> 12) - run_at >= OUTAGE_US or (not came and at - self._came_at >= OUTAGE_US)
+                    lost += 0 if outage else run
                     run = 0
                 octets += entry & 0xFFF
                 came += 1
@@ -138,6 +141,7 @@ class Downlink:
         self._run = (run, run_at)
         if not came:
             return
+        self._came_at = last
         self._feedback_at, self._tells = now, True
         self.losses.count(came, lost, now)
         if self.state is State.BOUND:

@@ -12,6 +12,7 @@ import pytest
 from courtroom.sfu import rtcp
 from courtroom.sfu.allocation import divide
 from courtroom.sfu.bandwidth import Arrivals
+from courtroom.sfu.downlink import UNLIMITED
 from courtroom.sfu.kinds import RED, TRANSPORT_CC
 from courtroom.sfu.packet import extension, parse
 from tests.sfu import wire
@@ -313,6 +314,31 @@ def test_hole_in_the_line_is_no_narrow_line() -> None:
         court.run(4)
     assert watcher.shown() == ("h", "h")
     assert [layers for _, layers in watcher.layers].count(("h", "h")) == 1, "the pictures never stopped"
+
+
+def test_hole_of_which_only_the_end_is_told_is_no_narrow_line() -> None:
+    """A browser forgets what is older than half a second: its first message after a hole begins within it."""
+    court = Court(20_000_000, people=1)
+    (watcher,) = court.watchers
+
+    def answer() -> None:
+        for message in watcher.arrivals.feedback(7, 8, court.room.now):
+            (report,) = rtcp.parse(message)
+            assert isinstance(report, rtcp.Arrivals)
+            lost = next((number for number, at in enumerate(report.times) if at >= 0), 0)
+            forgotten = max(0, lost - 30)
+            watcher.member.downlink.arrived(
+                rtcp.Arrivals((report.first + forgotten) & 0xFFFF, report.times[forgotten:]), court.room.now
+            )
+
+    watcher.answer = answer  # type: ignore[method-assign]
+    court.run(5)
+    for _ in range(4):
+        watcher.line.loss = 1.0
+        court.run(1)
+        watcher.line.loss = 0.0
+        court.run(3)
+        assert watcher.member.downlink.budget == UNLIMITED
 
 
 @pytest.mark.parametrize("further", [75_000, 100_000, 300_000])
