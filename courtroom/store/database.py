@@ -13,6 +13,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
@@ -29,7 +30,7 @@ Work = Callable[[AsyncConnection], Awaitable[T]]
 
 BUSY_TIMEOUT_MS: Final = 5000
 READERS: Final = 4
-CACHE_KB: Final = 512
+CACHE_KB: Final = 128
 """Of each connection. The default of 2 MB fills up over hours of writing like a leak, and the kernel caches as well."""
 READ_WAIT_S: Final = 10.0
 
@@ -88,6 +89,7 @@ class Database:
 
         try:
             await database.write(schema)
+            await database._open_readers()
         except LookupError as error:
             await database.close()
             raise Unavailable("store_newer") from error
@@ -95,6 +97,15 @@ class Database:
             await database.close()
             raise
         return database
+
+    async def _open_readers(self) -> None:
+        """All at once: one that is opened as soon as two are needed looks like a leak of descriptors in a long run."""
+        try:
+            async with contextlib.AsyncExitStack() as held:
+                for _ in range(READERS):
+                    await held.enter_async_context(self._reader.connect())
+        except (SQLAlchemyError, OSError) as error:
+            raise Unavailable("store_failed") from error
 
     async def write(self, work: Work[T]) -> T:
         """Runs ``work`` in the one write transaction; committed and on disk when this returns."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import stat
@@ -10,9 +11,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from courtroom.errors import Unavailable
-from courtroom.store.database import Database
+from courtroom.store.database import READERS, Database
 from courtroom.store.keys import SigningKey
 from courtroom.store.ledgers import SqlLedgers
 from courtroom.store.memory import MemoryLedgers, MemoryRegistry
@@ -69,6 +71,28 @@ async def test_the_fence_holds_between_two_processes_worth_of_connections(tmp_pa
     finally:
         await one.close()
         await two.close()
+
+
+async def test_readers_are_there_from_the_start(database: Database, tmp_path: Path) -> None:
+    """However many read at once later on: as many descriptors as at the beginning."""
+    together = asyncio.Barrier(READERS)
+
+    async def look(connection: AsyncConnection) -> int:
+        await connection.exec_driver_sql("SELECT 1")
+        await together.wait()
+        return await asyncio.to_thread(descriptors, tmp_path)
+
+    before = await asyncio.to_thread(descriptors, tmp_path)
+    assert await asyncio.gather(*(database.read(look) for _ in range(READERS))) == [before] * READERS
+
+
+def descriptors(folder: Path) -> int:
+    """Open ones of this process for files in ``folder``."""
+    count = 0
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            count += link.readlink().is_relative_to(folder)
+    return count
 
 
 async def test_the_database_itself_refuses_to_change_or_lose_a_line(database: Database, tmp_path: Path) -> None:
