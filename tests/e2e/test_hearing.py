@@ -6,6 +6,7 @@ HTTP, and at last the composed picture, its sound and the seal.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from playwright.async_api import Playwright
 from tests.e2e.court import STAFF, Court, Issued, until
 from tests.e2e.devices import CLERK, DEFENDANT, EVERYBODY, JUDGE, PLAINTIFF, WITNESS, Person
 from tests.e2e.people import AtBrowser, at_browsers
-from tests.e2e.programme import check_archive
+from tests.e2e.programme import SETTLE_US, check_archive
 
 pytestmark = pytest.mark.e2e
 
@@ -84,6 +85,7 @@ async def test_a_hearing_runs_from_summons_to_verified_archive(
         await judge.act("open_hearing")
         await judge.when("() => document.body.dataset.phase === 'open'")
         await until(lambda: recording_is_on(court, hearing))
+        recorded_since = time.time()
         await judge.shot(SHOTS / "judge-zh-1440.png")
         await plaintiff.shot(SHOTS / "party-zh-1440.png")
 
@@ -93,13 +95,17 @@ async def test_a_hearing_runs_from_summons_to_verified_archive(
         await judge.act("unmute", hearing.seat(PLAINTIFF))
         await hears_exactly(clerk, {JUDGE.tone, PLAINTIFF.tone, DEFENDANT.tone})
 
-        # 传唤 and 退庭
+        # 传唤 and 退庭, once the recording holds pictures that lie clear of its beginning
+        await long_enough(recorded_since)
         await judge.act("call", hearing.seat(WITNESS))
         await witness.room("courtroom")
+        called = time.time()
         await everyone_sees_and_hears(sitting, hearing, EVERYBODY)
         await judge.shot(SHOTS / "judge-witness-zh-1440.png")
+        await long_enough(called)
         await judge.act("dismiss", hearing.seat(WITNESS))
         await witness.room("witness_room")
+        dismissed = time.time()
         await nothing_of_the_hearing(witness, hearing)
         await everyone_sees_and_hears(sitting, hearing, COURT)
 
@@ -107,6 +113,7 @@ async def test_a_hearing_runs_from_summons_to_verified_archive(
         await plaintiff.page.locator('[data-action="hand"]').first.click()
         await until(lambda: hand_is_up(judge, hearing))
 
+        await long_enough(dismissed)
         await judge.act("close_hearing")
         await judge.page.locator('#dialog-close_hearing [data-action="confirm"]').click()
         await judge.when("() => document.body.dataset.phase === 'closed'")
@@ -120,6 +127,11 @@ async def test_a_hearing_runs_from_summons_to_verified_archive(
         await the_archive_page_plays_and_verifies(staff[CLERK.role], court, hearing)
     reads = [entry["body"] for entry in await court.ledger(hearing.id) if entry["type"] == "archive_noted"]
     assert "read" in {note["what"] for note in reads}, "every reading of a recording is a ledger line"
+
+
+async def long_enough(since: float) -> None:
+    """Until the recording holds pictures of this part that lie clear of its ends (``check_pictures``: two at least)."""
+    await until(lambda: time.time() - since > SETTLE_US / 1_000_000 + 4)
 
 
 async def the_archive_page_plays_and_verifies(staff: AtBrowser, court: Court, hearing: Issued) -> None:
