@@ -11,25 +11,19 @@ from __future__ import annotations
 import ipaddress
 import locale
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import ifaddr
 
-from courtroom import post
+from courtroom import parse, post
 from courtroom.catalogue import Language, text
 from courtroom.errors import CourtroomError
 from courtroom.post import Post
 
 PREFIX: Final = "COURTROOM_"
-MAX_WORKERS: Final = 64
-MIN_STAFF_TOKEN: Final = 16
-MIN_TURN_SECRET: Final = 16
-ARCHIVE_SIZES: Final = ("720p", "1080p")
 SECRETS: Final = (  # no sentence repeats them
     "staff_token", "turn_secret", "second_copy_key", "second_copy_secret", "smtp_password", "notice_secret",
 )  # fmt: skip
@@ -113,94 +107,11 @@ class Field:
         return PREFIX + self.name.upper()
 
 
-def _port(value: str) -> int:
-    number = int(value)
-    if not 0 <= number <= 65535:
-        raise ValueError
-    return number
-
-
-def _workers(value: str) -> int:
-    number = int(value)
-    if not 0 <= number <= MAX_WORKERS:
-        raise ValueError
-    return number
-
-
-def _address(value: str) -> str:
-    return str(ipaddress.ip_address(value))
-
-
-def _host(value: str) -> str:
-    if not value or any(character.isspace() or character in "/@?#" for character in value):
-        raise ValueError
-    return value
-
-
-def _origin(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
-        raise ValueError
-    if parts.query or parts.fragment or parts.username is not None:
-        raise ValueError
-    return f"{parts.scheme}://{parts.netloc.lower()}"
-
-
-def _optional_origin(value: str) -> str:
-    return _origin(value) if value else ""
-
-
-def _database(value: str) -> str:
-    # PostgreSQL has no adapter yet: better no start than a court that believes it is clustered
-    if value and not value.startswith("sqlite+aiosqlite:///"):
-        raise ValueError
-    return value
-
-
-def _nothing(value: str) -> str:
-    if value:
-        raise ValueError
-    return value
-
-
-def _staff_token(value: str) -> str:
-    if value and (len(value) < MIN_STAFF_TOKEN or not value.isascii() or not value.isprintable() or " " in value):
-        raise ValueError
-    return value
-
-
-def _turn_url(value: str) -> str:
-    """A TURN URI (RFC 7065) of the forms browsers take, in lower case."""
-    match = _TURN.fullmatch(value.lower())
-    if match is None or (match["port"] and not 0 < int(match["port"]) <= 65535):
-        raise ValueError
-    if match["scheme"] == "turns" and match["transport"] == "udp":
-        raise ValueError  # DTLS to the relay: no browser speaks it
-    return match[0]
-
-
-def _turn_secret_text(value: str) -> str:
-    if value and (len(value) < MIN_TURN_SECRET or not value.isascii() or not value.isprintable() or " " in value):
-        raise ValueError
-    return value
-
-
-def _readable(value: str) -> str:
-    """The first line of a file of secrets; '' when none is named."""
-    if not value:
-        return ""
-    try:
-        lines = Path(value).expanduser().read_text(encoding="ascii").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError from error
-    return lines[0].strip() if lines else ""
-
-
 def _turn_secret(values: Mapping[str, Any]) -> str:
     """The secret from wherever it was given; relays without one are refused, they would let nobody in."""
     given = str(values["turn_secret_file"] or values["turn_secret"])
     try:
-        secret = _turn_secret_text(given)
+        secret = parse.turn_secret_text(given)
     except ValueError as error:
         raise SettingsError("settings_turn_secret", "--turn-secret-file (COURTROOM_TURN_SECRET_FILE)", "…") from error
     if values["turn_url"] and not secret:
@@ -222,33 +133,6 @@ def _post(values: Mapping[str, Any]) -> Post:
     password = str(values["smtp_password_file"] or values["smtp_password"])
     sender, webhook = values["smtp_sender"], values["webhook_url"]
     return Post(values["smtp"], values["smtp_user"], password, sender, webhook, secret)
-
-
-def _yes(value: str) -> bool:
-    match value.strip().lower():
-        case "1" | "true" | "yes" | "on":
-            return True
-        case "" | "0" | "false" | "no" | "off":
-            return False
-        case _:
-            raise ValueError
-
-
-def _second_copy(value: str) -> str:
-    """'' | ``s3://bucket[/prefix]`` | a directory."""
-    if not value:
-        return ""
-    if "://" not in value:
-        return str(Path(value).expanduser().absolute())
-    if _BUCKET.fullmatch(value) is None:
-        raise ValueError
-    return value
-
-
-def _place_name(value: str) -> str:
-    if not value or len(value) > 64 or not value.isprintable() or "/" in value:
-        raise ValueError
-    return value
 
 
 def _second_place(values: Mapping[str, Any]) -> SecondPlace | None:
@@ -274,91 +158,59 @@ def _authority(values: Mapping[str, Any]) -> tuple[str, Path | None]:
     return url, certificate
 
 
-def _tsa_url(value: str) -> str:
-    parts = urlsplit(value)
-    if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None):
-        raise ValueError
-    return value
-
-
-def _archive_size(value: str) -> str:
-    if value not in ARCHIVE_SIZES:
-        raise ValueError
-    return value
-
-
-def _font(value: str) -> Path | None:
-    if not value:
-        return None
-    path = Path(value).expanduser()
-    if not path.is_file():
-        raise ValueError
-    return path
-
-
-def _directory(value: str) -> Path:
-    if not value:
-        raise ValueError
-    return Path(value).expanduser().absolute()
-
-
-_TURN: Final = re.compile(
-    r"(?P<scheme>turns?):(?P<host>[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])"
-    r"(?::(?P<port>\d{1,5}))?(?:\?transport=(?P<transport>udp|tcp))?",
-    re.ASCII,
-)
-_BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()-]+)*/?", re.ASCII)
 _WEB: Final = str(Path(__file__).resolve().parent.parent / "web")
 
 FIELDS: Final[tuple[Field, ...]] = (
-    Field("host", _host, "127.0.0.1", "address the pages are served on"),
-    Field("port", _port, "8080", "port of the pages; 0 = any free one", wrong="port"),
-    Field("media_port", _port, "40000", "UDP and TCP port of the first media worker, then the next; 0 = any",
+    Field("host", parse.host, "127.0.0.1", "address the pages are served on"),
+    Field("port", parse.port, "8080", "port of the pages; 0 = any free one", wrong="port"),
+    Field("media_port", parse.port, "40000", "UDP and TCP port of the first media worker, then the next; 0 = any",
           wrong="port"),
     Field(
-        "public_address", _address, "", "IP address browsers are told for media (repeatable); default: loopback when "
-        "--host is loopback, otherwise every address of this machine", many=True, wrong="address",
+        "public_address", parse.address, "", "IP address browsers are told for media (repeatable); default: loopback "
+        "when --host is loopback, otherwise every address of this machine", many=True, wrong="address",
     ),
-    Field("data", _directory, "data", "directory of the embedded store, captures and recordings"),
-    Field("database_url", _database, "", "sqlite+aiosqlite:///PATH; default: a file in --data", wrong="database"),
-    Field("redis_url", _nothing, "", "not in this version: one node", wrong="redis"),
-    Field("workers", _workers, "0", "media workers; 0 = one per core", wrong="workers"),
-    Field("staff_token", _staff_token, "", "staff token (at least 16 characters); default: generated once in --data",
-          wrong="staff_token"),
-    Field("allow_unchecked", _yes, "", "accept hearings without check-in (demonstrations, machines)", flag=True),
-    Field("origin", _origin, "", "web origin allowed besides the server's own (repeatable)", many=True, wrong="origin"),
-    Field("proxy", _address, "", "address of a reverse proxy whose X-Forwarded-For is believed (repeatable)", many=True,
-          wrong="address"),
-    Field("turn_url", _turn_url, "", "TURN server browsers are told (repeatable): turn:HOST[:PORT][?transport=udp|tcp] "
-          "or turns:HOST[:PORT]", many=True, wrong="turn_url"),
-    Field("turn_secret", _turn_secret_text, "", "secret shared with the TURN server (at least 16 characters); better "
-          "in the environment or in --turn-secret-file than on a command line", wrong="turn_secret"),
-    Field("turn_secret_file", _readable, "", "file that holds the secret shared with the TURN server", wrong="file"),
-    Field("url", _optional_origin, "", "public base URL, when a reverse proxy stands in front", wrong="origin"),
-    Field("font", _font, "", "font file with simplified Chinese glyphs for the recorded picture", wrong="file"),
-    Field("archive_size", _archive_size, "720p", "size of the recorded picture: 720p (1280 x 720) or 1080p "
+    Field("data", parse.directory, "data", "directory of the embedded store, captures and recordings"),
+    Field("database_url", parse.database, "", "sqlite+aiosqlite:///PATH; default: a file in --data", wrong="database"),
+    Field("redis_url", parse.nothing, "", "not in this version: one node", wrong="redis"),
+    Field("workers", parse.workers, "0", "media workers; 0 = one per core", wrong="workers"),
+    Field("staff_token", parse.staff_token, "", "staff token (at least 16 characters); default: generated once in "
+          "--data", wrong="staff_token"),
+    Field("allow_unchecked", parse.yes, "", "accept hearings without check-in (demonstrations, machines)", flag=True),
+    Field("origin", parse.origin, "", "web origin allowed besides the server's own (repeatable)", many=True,
+          wrong="origin"),
+    Field("proxy", parse.address, "", "address of a reverse proxy whose X-Forwarded-For is believed (repeatable)",
+          many=True, wrong="address"),
+    Field("turn_url", parse.turn_url, "", "TURN server browsers are told (repeatable): "
+          "turn:HOST[:PORT][?transport=udp|tcp] or turns:HOST[:PORT]", many=True, wrong="turn_url"),
+    Field("turn_secret", parse.turn_secret_text, "", "secret shared with the TURN server (at least 16 characters); "
+          "better in the environment or in --turn-secret-file than on a command line", wrong="turn_secret"),
+    Field("turn_secret_file", parse.readable, "", "file that holds the secret shared with the TURN server",
+          wrong="file"),
+    Field("url", parse.optional_origin, "", "public base URL, when a reverse proxy stands in front", wrong="origin"),
+    Field("font", parse.font, "", "font file with simplified Chinese glyphs for the recorded picture", wrong="file"),
+    Field("archive_size", parse.archive_size, "720p", "size of the recorded picture: 720p (1280 x 720) or 1080p "
           "(1920 x 1080)", wrong="archive_size"),
     Field("smtp", post.smtp, "", "mail server for notices: starttls://HOST[:PORT], smtps://HOST[:PORT] or "
           "smtp://HOST[:PORT]", wrong="smtp"),
     Field("smtp_user", str, "", "user name at the mail server"),
     Field("smtp_password", str, "", "password there; better in the environment or in --smtp-password-file"),
-    Field("smtp_password_file", _readable, "", "file that holds the password", wrong="file"),
+    Field("smtp_password_file", parse.readable, "", "file that holds the password", wrong="file"),
     Field("smtp_sender", post.mailbox, "", "address that notices come from", wrong="sender"),
     Field("webhook_url", post.webhook, "", "gateway that notices are posted to (short message, app)", wrong="webhook"),
     Field("notice_secret", post.secret, "", "secret shared with the gateway and with the mail server's report hook (at "
           "least 16 characters); better in the environment or in --notice-secret-file", wrong="notice_secret"),
-    Field("notice_secret_file", _readable, "", "file that holds that secret", wrong="file"),
-    Field("web", _directory, _WEB, "directory with templates/ and static/"),
-    Field("tsa_url", _tsa_url, "", "time-stamp authority (RFC 3161) that seals are stamped by", wrong="origin"),
-    Field("tsa_ca", _font, "", "certificate (PEM) the time-stamp authority is trusted through", wrong="file"),
-    Field("second_copy", _second_copy, "", "where second copies of recordings go: a directory outside --data, or "
+    Field("notice_secret_file", parse.readable, "", "file that holds that secret", wrong="file"),
+    Field("web", parse.directory, _WEB, "directory with templates/ and static/"),
+    Field("tsa_url", parse.tsa_url, "", "time-stamp authority (RFC 3161) that seals are stamped by", wrong="origin"),
+    Field("tsa_ca", parse.font, "", "certificate (PEM) the time-stamp authority is trusted through", wrong="file"),
+    Field("second_copy", parse.second_copy, "", "where second copies of recordings go: a directory outside --data, or "
           "s3://BUCKET[/PREFIX] (needs the extra \"s3\")", wrong="second_copy"),
-    Field("second_copy_name", _place_name, "second", "what the second place is called in ledgers"),
-    Field("second_copy_endpoint", _optional_origin, "", "URL of an S3 server other than AWS", wrong="origin"),
+    Field("second_copy_name", parse.place_name, "second", "what the second place is called in ledgers"),
+    Field("second_copy_endpoint", parse.optional_origin, "", "URL of an S3 server other than AWS", wrong="origin"),
     Field("second_copy_key", str, "", "access key id of the bucket"),
     Field("second_copy_secret", str, "", "secret access key of the bucket; better in the environment or in "
           "--second-copy-secret-file than on a command line"),
-    Field("second_copy_secret_file", _readable, "", "file that holds the secret access key of the bucket",
+    Field("second_copy_secret_file", parse.readable, "", "file that holds the secret access key of the bucket",
           wrong="file"),
 )  # fmt: skip
 
@@ -378,7 +230,7 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] |
     environ = os.environ if environ is None else environ
     values = {one.name: _value(one, flags.get(one.name), environ) for one in FIELDS}
     host = values["host"]
-    workers = values["workers"] or min(os.cpu_count() or 1, MAX_WORKERS)
+    workers = values["workers"] or min(os.cpu_count() or 1, parse.MAX_WORKERS)
     if values["media_port"] and values["media_port"] + workers - 1 > 65535:
         raise SettingsError("settings_port", "--media-port", str(values["media_port"]))
     return Settings(
