@@ -15,13 +15,16 @@ RFC 3550 7.1 (mixers and translators), RFC 7741 4.2.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from courtroom.sfu.kinds import ABS_SEND_TIME, TRANSPORT_CC
-from courtroom.sfu.packet import PLAIN, VP8_FULL, Rtp
+from courtroom.sfu.packet import MAX_PACKET, PLAIN, VP8_FULL, Rtp
 
-PLAIN_HEAD: Final = struct.Struct(">BBHIIIII")
-FULL: Final = struct.Struct(">BBHIIIIIHHB")  # with the descriptor of a VP8 packet that has every field
+_PLAIN, _FULL = ">BBHIIIII", ">BBHIIIIIHHB"  # the second with the descriptor of a VP8 packet that has every field
+PLAIN_HEAD: Final = struct.Struct(_PLAIN)
+FULL: Final = struct.Struct(_FULL)
 BLOCK: Final = 0xBEDE0002  # two words of one-byte elements follow
 _STAMPS: Final = struct.Struct(">II")
 NUMBER: Final = (TRANSPORT_CC << 4 | 1) << 24  # and the transport-wide number in the two octets after it
@@ -36,6 +39,23 @@ def send_time(now: int) -> int:
 def restamp(data: bytes, when: int, number: int) -> bytes:
     """A packet of ours as if it had been written now."""
     return data[:16] + _STAMPS.pack(when, NUMBER | (number & 0xFFFF) << 8) + data[24:]
+
+
+def number_of(data: bytes) -> int:
+    """The transport-wide number of a packet of ours."""
+    return int.from_bytes(data[21:23], "big")
+
+
+@lru_cache(MAX_PACKET + 1)
+def plain(size: int) -> Callable[..., bytes]:
+    """Writes a whole packet, head and a tail of ``size`` octets, at one go."""
+    return struct.Struct(f"{_PLAIN}{size}s").pack
+
+
+@lru_cache(MAX_PACKET + 1)
+def full(size: int) -> Callable[..., bytes]:
+    """The same for a VP8 packet that has every field."""
+    return struct.Struct(f"{_FULL}{size}s").pack
 
 
 class Munger:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from courtroom.sfu import munger
 from courtroom.sfu import packet as rtp
 from courtroom.sfu.cache import KEPT, Ring
 from courtroom.sfu.clocks import ClockMap, Source
@@ -250,7 +251,7 @@ class Layer:
             packet.index, packet.timestamp, packet.marker_type, packet.tail, packet.first,
         )  # fmt: skip
         descriptor, picture, tl0 = packet.descriptor, packet.picture, packet.tl0
-        size = FULL.size + len(tail)
+        size, pack = FULL.size + len(tail), munger.full(len(tail))
         entry = now << 12 | (size + HEADERS)
         for place in self.places:
             if index < place.start:
@@ -262,7 +263,7 @@ class Layer:
             number = sent.next
             sent.next = number + 1
             sent.entries[number & MASK] = entry
-            head = FULL.pack(
+            data = pack(
                 first,
                 kind,
                 (index + place.index_offset) & 0xFFFF,
@@ -274,11 +275,12 @@ class Layer:
                 descriptor,
                 ((picture + place.picture_offset) & 0x7FFF) | 0x8000,
                 (tl0 + place.tl0_offset) & 0xFF,
+                tail,
             )
             outbox = place.outbox
             if not outbox:
                 full.append(place.member)
-            outbox.append(head + tail)
+            outbox.append(data)
             edge = place.edge
             edge.packets += 1
             edge.octets += size
@@ -289,7 +291,7 @@ class Layer:
         index, timestamp, kind, tail, first = (
             packet.index, packet.timestamp, packet.marker_type, packet.tail, packet.first,
         )  # fmt: skip
-        size = PLAIN_HEAD.size + len(tail)
+        size, pack = PLAIN_HEAD.size + len(tail), munger.plain(len(tail))
         entry = now << 12 | (size + HEADERS)
         for place in self.places:
             if index < place.start:
@@ -305,18 +307,16 @@ class Layer:
             number = sent.next
             sent.next = number + 1
             sent.entries[number & MASK] = entry
-            data = (
-                PLAIN_HEAD.pack(
-                    first,
-                    kind,
-                    (index + place.index_offset) & 0xFFFF,
-                    (timestamp + place.timestamp_offset) & 0xFFFFFFFF,
-                    place.ssrc,
-                    BLOCK,
-                    when,
-                    NUMBER | (number & 0xFFFF) << 8,
-                )
-                + tail
+            data = pack(
+                first,
+                kind,
+                (index + place.index_offset) & 0xFFFF,
+                (timestamp + place.timestamp_offset) & 0xFFFFFFFF,
+                place.ssrc,
+                BLOCK,
+                when,
+                NUMBER | (number & 0xFFFF) << 8,
+                tail,
             )
             outbox = place.outbox
             if not outbox:

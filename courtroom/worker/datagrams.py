@@ -3,8 +3,9 @@
 Rules
 * ``Socket.receive`` fills fixed slots; what they hold is valid until the next call. ``stage`` fills fixed slots on the
   way out, ``flush`` sends them all; nothing waits in user space after ``flush``: what is not sent is lost and counted.
-* What is staged for one address in a row and of one size leaves as one message that the kernel cuts (UDP_SEGMENT): one
-  way through its stack instead of one per packet. Where a device cannot do that the same packets are sent one by one.
+* What is staged for one address in a row and of one size, the last maybe shorter, leaves as one message that the kernel
+  cuts (UDP_SEGMENT): one way through its stack instead of one per packet. Where a device cannot do that they are
+  sent one by one.
 * Addresses are raw ``sockaddr`` bytes, 16 for IPv4 and 28 for IPv6; they are dictionary keys and never become text.
 * Linux on 64 bits has ``recvmmsg`` and ``sendmmsg``; anywhere else the same class speaks ``recvfrom`` and ``sendto``.
 * The kernel keeps up to ``_BUFFER`` octets for us while we are busy, where we may ask for it also beyond the machine's
@@ -110,8 +111,12 @@ class _Vector:
     def is_cut(self, i: int) -> bool:
         return self.heads[i * _WORDS + _CONTROL_LENGTH] != 0
 
+    def segment(self, i: int) -> int:
+        """The size of each datagram of message ``i`` but the last, which may be shorter."""
+        return self.sizes[i * _CONTROL // 2 + 8] if self.is_cut(i) else max(1, self.parts[i * 2 + 1])
+
     def packets(self, i: int) -> int:
-        return self.parts[i * 2 + 1] // self.sizes[i * _CONTROL // 2 + 8] if self.is_cut(i) else 1
+        return -(-self.parts[i * 2 + 1] // self.segment(i))
 
 
 class Socket:
@@ -196,11 +201,12 @@ class Socket:
         return self._used
 
     def commit(self, begin: int, end: int, segment: int, destination: int) -> None:
-        """``outgoing[begin:end]`` holds datagrams of ``segment`` octets each for a pinned ``destination``."""
+        """``outgoing[begin:end]`` holds datagrams of ``segment`` octets each, the last one maybe fewer, for a pinned
+        ``destination``."""
         i = self._staged
         if end - begin > segment and not self._segments:
             for at in range(begin, end, segment):
-                self.commit(at, at + segment, segment, destination)
+                self.commit(at, min(at + segment, end), segment, destination)
             return
         heads = self._out.heads
         heads[i * _WORDS] = destination
@@ -208,10 +214,11 @@ class Socket:
         self._out.parts[i * 2 + 1] = end - begin
         if end - begin > segment:
             self._out.cut(i, segment)
+            self._count -= (begin - end) // segment
         else:
             heads[i * _WORDS + _CONTROL_LENGTH] = 0
+            self._count += 1
         self._staged = i + 1
-        self._count += (end - begin) // segment
         self._used = end
 
     def send(self, data: bytes, address: bytes) -> None:
@@ -260,10 +267,11 @@ class Socket:
             size = self._out.heads[i * _WORDS + _NAME_LENGTH]
             address = unpack_address(ctypes.string_at(self._out.heads[i * _WORDS + _NAME], size))
             begin = self._out.parts[i * 2] - self._arena
-            segment = self._out.parts[i * 2 + 1] // self._out.packets(i)
-            for at in range(begin, begin + self._out.parts[i * 2 + 1], segment):
+            end = begin + self._out.parts[i * 2 + 1]
+            segment = self._out.segment(i)
+            for at in range(begin, end, segment):
                 try:
-                    self.sock.sendto(self.outgoing[at : at + segment], address)
+                    self.sock.sendto(self.outgoing[at : min(at + segment, end)], address)
                 except OSError:
                     unsent += 1
         return unsent

@@ -1,8 +1,8 @@
 """What a room has made, on its way out: protected where it stands, and all of one wake-up sent at once.
 
 Rules
-* Packets for one receiver stand side by side in the memory that the socket sends from; those of one size leave as one
-  message (``datagrams``). What has no path, or is too long, is dropped and counted.
+* Packets for one receiver stand side by side in the memory that the socket sends from; those of one size, and a shorter
+  one after them, leave as one message (``datagrams``). What has no path, or is too long, is dropped and counted.
 * Nothing is kept here between two calls of ``flush``.
 
 RFC 3711, RFC 7714 (SRTP).
@@ -86,11 +86,15 @@ class Outgoing:
                     self._counters.drop("srtp_out")
                     continue
                 length += overhead
-                if length != segment and at > begun:
+                if at == begun:
+                    segment = length
+                elif length > segment:
+                    socket.commit(begun, at, segment, destination.pointer)
+                    begun, segment = at, length
+                at += length
+                if length < segment:  # only the last one of a message may be shorter
                     socket.commit(begun, at, segment, destination.pointer)
                     begun = at
-                segment = length
-                at += length
             if at > begun:
                 socket.commit(begun, at, segment, destination.pointer)
 

@@ -24,7 +24,7 @@ from pylibsrtp._binding import ffi, lib
 from courtroom.errors import BadPacket
 
 TRAILER: Final = 16 + 4 + 16  # most that protecting adds: tag, SRTCP index, head room
-REPLAY_WINDOW: Final = 1024
+REPLAY_WINDOW: Final = 1024  # both ways: what a publisher had to repeat leaves late too, under the number of its gap
 
 
 @dataclass(frozen=True, slots=True)
