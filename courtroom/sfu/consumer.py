@@ -21,7 +21,7 @@ from typing import Final
 from courtroom.sfu import red, rtcp
 from courtroom.sfu.cache import KEPT
 from courtroom.sfu.kinds import RED, RETRANSMISSION_OF
-from courtroom.sfu.munger import BLOCK, NUMBER, PLAIN_HEAD, Munger
+from courtroom.sfu.munger import BLOCK, NUMBER, PLAIN_HEAD, Munger, number_of
 from courtroom.sfu.packet import Rtp
 from courtroom.sfu.producer import Layer, Producer
 from courtroom.sfu.receiver import Receiver
@@ -253,7 +253,10 @@ class Place(Munger):
     def _again(self, layer: Layer, index: int, now: int, when: int) -> bytes:
         if self.kept:
             known, data = self.kept[index % KEPT]
-            return data if known == index else b""
+            if known != index:
+                return b""
+            self.sent.again(number_of(data))
+            return data
         packet, kind = layer.ring.get(index), layer.codec.retransmission
         if packet is None or not kind:
             return b""

@@ -3,11 +3,14 @@
 Rules
 * ``sent`` notes each packet by its transport-wide number; the receiver's feedback says when it came. What a queue is
   and what a longer way is stands in ``delay``; which loss may be ours, in ``losses``; what follows from them, here.
-* What was sent into a hole (everything lost for ``OUTAGE_US``) tells of an outage, not of a narrow line.
+* What was sent into a hole (everything lost for ``OUTAGE_US``) tells of an outage, not of a narrow line. Sound that is
+  then sent again keeps its numbers: of these, and of what was told before, nothing is believed.
 * Without a complaint there is no budget (``UNLIMITED``): a court on a good line is never throttled by a guess.
 * A queue that stands or grows cuts the budget to most of what really arrived, and pictures wait until it has drained,
-  so that sound comes through; if it has not drained by then, they stop. Loss without a queue cuts the budget for a
-  trial; if the loss stays as it was, it is not ours, and from then on only more than that counts.
+  so that sound comes through; if it has not drained by then, they stop. If it was the way that had become longer, what
+  was cut is given back.
+* Loss without a queue cuts the budget for a trial; if the loss stays as it was, it is not ours, and from then on only
+  more than that counts. So is what is lost while less is sent than the line has carried: tries are judged by it.
 * Up again by trying: after ``hold`` the budget grows twofold every ``DOUBLE_US``, the difference to the media being
   filled with padding, until the line complains or everything wanted fits. A failed try doubles the hold, and what it
   has queued drains first.
@@ -23,6 +26,7 @@ draft-ietf-rmcat-gcc-02 (the shape of the control), draft-alvestrand-rmcat-remb-
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
@@ -54,8 +58,11 @@ BURSTS: Final = 2  # in a row have to say that the line is wider
 WIDER: Final = 150  # percent of the budget
 
 OUTAGE_US: Final = 200_000
+MOST_USUAL: Final = 500  # permille of loss that the rate of what arrives is corrected by
 HEAVY: Final = 250  # permille that may cost pictures
 TRIAL_US: Final = 2_000_000
+AFTER_US: Final = 600_000  # what was sent before a cut is told of for so long
+UNJUDGED_US: Final = 6_000_000
 WEIGH_US: Final = 200_000
 TELLING: Final = 400_000
 COMPLAIN_US: Final = 2_000_000
@@ -72,10 +79,10 @@ class Downlink:
     """One receiver's line. ``budget`` is what may be sent to it in all; ``hard`` asks for pictures to stop at once."""
 
     __slots__ = (
-        "_burst_at", "_came_at", "_complaint_since", "_cut_at", "_drain_at", "_drained_by", "_feedback_at", "_first",
-        "_free_since", "_grown_at", "_hold", "_hold_until", "_run", "_stopped", "_suspect", "_tells", "_trial_until",
-        "_tried_at", "_tried_from", "_tried_standing", "_weighed_at", "_wider", "budget", "delay", "hard", "least",
-        "losses", "sent", "state", "wanted",
+        "_aftermath", "_burst_at", "_came_at", "_complaint_since", "_cut_at", "_drain_at", "_drained_by",
+        "_feedback_at", "_first", "_free_since", "_grown_at", "_hold", "_hold_until", "_judged", "_run", "_stopped",
+        "_suspect", "_tells", "_trial_until", "_tried_at", "_tried_from", "_tried_standing", "_was_free",
+        "_weighed_at", "_wider", "budget", "delay", "hard", "least", "losses", "sent", "state", "wanted",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -88,6 +95,9 @@ class Downlink:
         self.delay = Delay()
         self.losses = Losses()
         self._came_at = -(1 << 62)  # when the newest that it told of came, by its clock
+        self._was_free = False  # before the last cut
+        self._aftermath = False  # what was sent before the last cut is still being told of
+        self._judged = 0  # the first number that it has not told of
         self._run = (0, 0)  # packets lost in a row up to now, and when the first of them was sent
         self._weighed_at = 0
         self._feedback_at = -(1 << 62)
@@ -118,12 +128,16 @@ class Downlink:
         entries, octets, came, lost, last = sent.entries, 0, 0, 0, -1
         delay, trip = 1 << 62, 0
         run, run_at = self._run  # what is lost is judged when it is over: a hole may take several messages
-        times = report.times
-        if len(times) > sent.next - number:
-            times = times[: sent.next - number]
+        # What comes late makes a browser tell of everything since once more; each number is judged when first told of
+        known = max(0, self._judged - number)
+        times = report.times[known : sent.next - number]
+        number += known
+        self._judged = max(self._judged, number + len(times))
         for at in times:
             entry = entries[number & MASK]
             number += 1
+            if not entry:
+                continue
             if at >= 0:
                 if run:
                     # Of a hole a browser tells the last half second at most: what came tells how long it was
@@ -145,7 +159,7 @@ class Downlink:
         self._feedback_at, self._tells = now, True
         self.losses.count(came, lost, now)
         if self.state is State.BOUND:
-            self._spread(report, now)
+            self._spread(number - len(times), times, now)
         self.delay.arrived(last, octets, delay, now)
         self._queue(delay, last - trip, now)
         if now - self._weighed_at >= WEIGH_US:
@@ -188,19 +202,20 @@ class Downlink:
         self._drain_at, self._drained_by, self._stopped = now, now + DRAIN_US, stopped
 
     def _further(self, now: int) -> None:
-        """The way has become longer; what the pictures lost by it is tried at once."""
+        """The way has become longer: what was cut for it is given back, or tried at once where more was wrong."""
         self.delay.further(now)
         self._hold_until = now
+        if self._was_free and self.state is State.BOUND:
+            self.state, self.budget, self._free_since = State.FREE, UNLIMITED, now
 
     def _rate(self, within: int = RECENT_US) -> int:
         return self.delay.rate(self.least, within)
 
-    def _spread(self, report: rtcp.Arrivals, now: int) -> None:
+    def _spread(self, start: int, times: Sequence[int], now: int) -> None:
         """How fast the line passed on what was sent in one go; two bursts in a row that say "wider" end the hold."""
         sent = self.sent
-        start = unwrap(report.first, sent.next)
         begun, first, octets, count = -1, 0, 0, 0
-        for number, at in enumerate(report.times[: sent.next - start], start):
+        for number, at in enumerate(times, start):
             entry = sent.entries[number & MASK]
             if at < 0 or entry >> 12 != begun:
                 begun, first, octets, count = (-1, 0, 0, 0) if at < 0 else (entry >> 12, at, 0, 1)
@@ -240,28 +255,34 @@ class Downlink:
     # --- what follows ----------------------------------------------------------------------------------
 
     def _suspicion(self, loss: int, rate: int, now: int) -> None:
-        if not self.losses.may_be_ours(loss, now):
+        if not self.losses.may_be_ours(loss - self.losses.spread, now):
             return
         if self.state is State.TRYING:
             self._cut(rate, now)
+            self._suspect = loss
+        elif self.state is State.BOUND and rate < self.budget * 6 // 10:
+            return  # so little is sent that it is not for want of room
         elif self.state is not State.TRIAL and now - self._cut_at >= COMPLAIN_US:
-            room = self.least if loss < HEAVY else 0
+            self._was_free = False
+            room = self.least if loss - 2 * self.losses.spread < HEAVY else 0
             self.state, self._suspect = State.TRIAL, loss
             self._trial_until, self._cut_at = now + TRIAL_US, now
             self.budget = min(self.budget, max(LEAST, rate * 7 // 10, room))
+            self._aftermath = True
             self.losses.forget()
 
     def _cut(self, rate: int, now: int) -> None:
         """The line is full. A try that ends so makes the next one wait twice as long."""
-        trying = self.state is State.TRYING
+        trying, self._was_free = self.state is State.TRYING, self.state is State.FREE
         failed = trying or (self.state is State.FREE and now - self._free_since < PROVEN_US)
         self._hold = min(self._hold * 2, HOLD_MAX_US) if failed else HOLD_US
-        self.state, self._cut_at, self._hold_until = State.BOUND, now, now + self._hold
+        self.state, self._cut_at, self._hold_until, self._suspect = State.BOUND, now, now + self._hold, 0
         if trying:
             self.hard, self.budget = True, max(self._tried_from, min(rate, self.budget) * CUT // 100)
             self._cut_at += SETTLE_US  # what the try has queued is still to come
         else:
             self.budget = max(LEAST, min(rate, self.budget) * CUT // 100)
+        self._aftermath = True
         self.losses.forget()
 
     def moved(self) -> None:
@@ -273,17 +294,22 @@ class Downlink:
     def tick(self, now: int) -> None:
         if self._drained_by and now >= self._drained_by + STALE_US:
             self._drained_by = 0  # who is sent nothing tells us nothing: that must not last
+        self._learn(now)
         match self.state:
             case State.TRIAL if now >= self._trial_until:
-                loss = self.losses.permille
+                loss = self.losses.proven
+                if loss < 0 and now < self._trial_until + TRIAL_US // 2:
+                    return
+                loss = max(loss, self.losses.permille)
                 if loss >= self._suspect * 4 // 10:
                     self.losses.not_ours(max(loss, self._suspect), now)
                     self.state, self.budget, self._free_since = State.FREE, UNLIMITED, now - PROVEN_US
                 else:
-                    self.state, self._hold_until = State.BOUND, now + self._hold
+                    self.state, self._hold_until, self._suspect = State.BOUND, now + self._hold, 0
             case State.BOUND if now >= self._hold_until and self._enough > self.budget:
                 standing = self.delay.standing
-                if standing < STANDING_US // 2:
+                judged = not self._suspect or self.losses.proven >= 0 or now - self._cut_at >= UNJUDGED_US
+                if standing < STANDING_US // 2 and judged:
                     self.state, self._grown_at, self._tried_at = State.TRYING, now, now
                     self._tried_from, self._tried_standing = self.budget, standing
                     self.losses.forget()
@@ -294,15 +320,27 @@ class Downlink:
             case _:
                 pass
 
+    def _learn(self, now: int) -> None:
+        """What is lost while the line has room is what it loses anyway; a try ended by as much begins again."""
+        if self._aftermath and now - self._cut_at >= AFTER_US:
+            self._aftermath = False
+            self.losses.forget()
+        loss = self.losses.proven
+        if self.state is State.BOUND and not self._aftermath and loss >= 0:
+            self.losses.not_ours(loss, now)
+            if self._suspect and loss >= self._suspect * 4 // 10:
+                self._hold, self._hold_until, self._suspect = HOLD_US, now, 0
+
     def _grow(self, now: int) -> None:
         passed, self._grown_at = now - self._grown_at, now
         unheard = now - self._feedback_at
         if unheard <= STALE_US or not self._tells:  # with feedback: only while it comes
             self.budget += self.budget * passed * 7 // (10 * DOUBLE_US)
+        carried = max(self._rate(), self._rate(WINDOW_US)) * 1000 // (1000 - min(self.losses.usual(now), MOST_USUAL))
         if self._tells and now - self._tried_at >= SETTLE_US:
-            self.budget = max(LEAST, min(self.budget, self._rate() * LEAD // 100))
+            self.budget = max(LEAST, min(self.budget, carried * LEAD // 100))
         enough = self._enough
-        if self.budget >= enough and (not self._tells or self._rate() >= self.wanted):
+        if self.budget >= enough and (not self._tells or carried >= self.wanted):
             self.state, self.budget, self._free_since = State.FREE, UNLIMITED, now
         elif now - self._tried_at >= TRY_US:
             self._cut(self.budget, now)

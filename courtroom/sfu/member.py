@@ -43,7 +43,7 @@ class Member(Receiver):
     __slots__ = (
         "arrivals", "audio", "connected", "declared", "judge_at", "lossy_at", "mids", "padded_at", "padded_number",
         "producers", "redundancy", "repairs", "report_at", "sending", "sent_octets", "sound", "source", "streams",
-        "video",
+        "unpadded", "video",
     )  # fmt: skip
 
     def __init__(self, name: str, tag: Any, mids: dict[bytes, Kind]) -> None:
@@ -62,6 +62,7 @@ class Member(Receiver):
         self.sent_octets = 0
         self.sending = 0
         self.padded_at = self.padded_number = 0
+        self.unpadded = 0  # octets of padding that are still owed
         self.redundancy = 0
         self.sound = 0  # bit/s of everything heard here
         self.lossy_at = 0

@@ -1,8 +1,9 @@
 """Which packets of a layer are missing, and when to ask for them again.
 
 Rules
-* A gap is asked for after ``REORDER_US`` and then again when an answer should have been here: every round trip and a
-  half, ``RETRY_US`` while that is unknown; at most ``MAX_TRIES`` times, sound only while it can still be played.
+* A gap is asked for after ``REORDER_US`` and then again when an answer should have been here: every round trip and an
+  eighth (a browser answers nothing twice within one), ``RETRY_US`` while that is unknown; at most ``MAX_TRIES`` times,
+  sound only while it can still be played.
 * What was asked for in vain so often will not come: ``forsaken`` is the newest of these, since whoever decodes pictures
   waits for it, up to three seconds (Chromium), unless a key frame comes instead.
 * More than ``MAX_MISSING`` open gaps mean that the picture is lost: forget them all, the caller asks for a key frame.
@@ -17,6 +18,7 @@ from typing import Final
 REORDER_US: Final = 10_000
 RETRY_US: Final = 60_000
 LEAST_US: Final = 20_000
+SPARE_US: Final = 5_000
 MOST_US: Final = 500_000
 MAX_TRIES: Final = 10
 SOUND_US: Final = 400_000
@@ -60,7 +62,7 @@ class Gaps:
         """Indexes to ask for now; each call counts as asking. ``round_trip_us`` −1 = unknown."""
         if not self._missing:
             return []
-        pause = RETRY_US if round_trip_us < 0 else max(LEAST_US, min(round_trip_us * 3 // 2, MOST_US))
+        pause = RETRY_US if round_trip_us < 0 else max(LEAST_US, min(round_trip_us * 9 // 8 + SPARE_US, MOST_US))
         asked: list[int] = []
         for index, (when, tries, since) in list(self._missing.items()):
             if when > now:

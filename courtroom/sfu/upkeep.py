@@ -14,15 +14,20 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from courtroom.sfu import rtcp, selection
+from courtroom.sfu.consumer import PADDING
 from courtroom.sfu.downlink import BURST
 from courtroom.sfu.member import Member
 from courtroom.sfu.munger import send_time
 from courtroom.sfu.producer import Output
 from courtroom.sfu.receiver import Receiver
+from courtroom.sfu.sent import HEADERS
 
 REPORT_US: Final = 1_000_000
 PAD_US: Final = 100_000  # more than that is not made up for
 MAX_PADDING: Final = 100  # packets at once
+FILL: Final = 90  # percent of what is tried: what is told of a queue is told late
+PADDED: Final = PADDING + 24 + HEADERS  # octets of one, on the line
+MOST_OWED: Final = 5_000  # octets: media that came as one burst is made up for so far
 REDUNDANT_FROM: Final = 10  # permille of loss
 REDUNDANT_TWICE: Final = 50
 CALM_US: Final = 10_000_000
@@ -106,14 +111,19 @@ def _release(room: Room, member: Member, now: int) -> None:
 
 
 def _pad(room: Room, member: Member, now: int) -> None:
-    """Fill the budget that is being tried: what media did not use since the last time."""
+    """Fill the budget that is being tried: what media did not use since the last time, and what was too little then for
+    a packet."""
     line = member.downlink
     line.tick(now)
     passed, member.padded_at = now - member.padded_at, now
     used = line.sent.octets(member.padded_number)
-    free = min(line.budget, line.wanted * 6 // 5) * passed // 8_000_000 - used
     if 0 < passed <= PAD_US:
-        _padding(room, member, free // 323, now)
+        member.unpadded += min(line.budget, line.wanted * 6 // 5) * FILL // 100 * passed // 8_000_000 - used
+        count = max(0, member.unpadded // PADDED)
+        _padding(room, member, count, now)
+        member.unpadded = max(member.unpadded - count * PADDED, -MOST_OWED)
+    else:
+        member.unpadded = 0
     member.padded_number = line.sent.next
 
 

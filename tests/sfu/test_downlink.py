@@ -341,6 +341,53 @@ def test_hole_of_which_only_the_end_is_told_is_no_narrow_line() -> None:
         assert watcher.member.downlink.budget == UNLIMITED
 
 
+def test_sound_that_is_sent_again_after_a_hole_does_not_make_it_a_narrow_line() -> None:
+    """It has its old numbers: told of now, they stand among those of pictures that will never come."""
+    court = Court(20_000_000)
+    (watcher,) = court.watchers
+    sound = {place.ssrc: -1 for place in watcher.member.audio}
+    come: dict[int, int] = {}
+    got = watcher.got
+
+    def asking(data: bytes, at: int) -> None:
+        packet = parse(data)
+        got(data, at)
+        newest = sound.get(packet.ssrc)
+        if newest is None:
+            return
+        if newest >= 0 and packet.sequence > newest + 1:
+            lost = list(range(newest + 1, packet.sequence))
+            court.room.router.receive_rtcp(watcher.member, rtcp.nack(7, packet.ssrc, lost), court.room.now)
+        sound[packet.ssrc] = max(newest, packet.sequence)
+        come[packet.ssrc] = come.get(packet.ssrc, 0) + 1
+
+    watcher.line.deliver = asking
+    court.run(5)
+    for seconds in (0.4, 1.0, 0.7):
+        watcher.line.loss = 1.0
+        court.run(seconds)
+        watcher.line.loss = 0.0
+        court.run(3)
+        assert watcher.member.downlink.losses.permille < 20
+    assert [layers for _, layers in watcher.layers].count(("h", "h")) == 1, "the pictures never stopped"
+    assert watcher.member.downlink.budget == UNLIMITED
+    assert all(count > 600 for count in come.values()), "the sound did come again"
+
+
+def test_number_is_judged_when_first_told_of() -> None:
+    court = Court(20_000_000)
+    (watcher,) = court.watchers
+    court.run(5)
+    line = watcher.member.downlink
+    before = line.losses.permille
+    first = line.sent.next - 60
+    for _ in range(20):
+        line.arrived(rtcp.Arrivals(first & 0xFFFF, (-1,) * 10 + (court.room.now,) * 20), court.room.now)
+        court.room.now += 50_000
+        line.tick(court.room.now)
+    assert (line.losses.permille, line.budget) == (before, UNLIMITED)
+
+
 @pytest.mark.parametrize("further", [75_000, 100_000, 300_000])
 @pytest.mark.parametrize("rate", [3_000_000, 20_000_000])
 def test_way_that_has_become_longer_is_no_queue(further: int, rate: int) -> None:
