@@ -12,7 +12,10 @@ SCRIPT = Path(__file__).parent / "patience.mjs"
 GOOD, LOSSY, BAD = (0, 0), (700, 9), (2400, 9)  # samples made up of 48,000 in a second, repeats asked for
 MENDED, HOLE, FAST = (0, 9), (30_000, 20), (1400, 0)
 
-Second = tuple[int, int]
+HANGS, FLOWS = (0, 9, 0.2, 30), (0, 0, 0.0, 30)  # and seconds the picture stood still, repeats asked for it
+FAR = 300  # ms
+
+Second = tuple[float, ...]
 
 
 def told(tmp_path: Path, *seconds: Second) -> list[int | None]:
@@ -63,3 +66,24 @@ def test_a_line_that_is_good_again_is_waited_for_no_longer_step_by_step(tmp_path
 
 def test_a_cut_and_what_was_never_asked_for_are_no_reason_to_wait(tmp_path: Path) -> None:
     assert told(tmp_path, GOOD, HOLE, HOLE, *[GOOD] * 5, *[FAST] * 10) == [None] * 18
+
+
+def test_picture_that_hangs_is_waited_for_on_a_long_way_only_and_not_as_long_as_sound(tmp_path: Path) -> None:
+    assert told(tmp_path, *[HANGS] * 30) == [None] * 30
+    assert set(told(tmp_path, *[(*HANGS, FAR)] * 30)[2:]) == {400}
+
+
+def test_on_a_long_way_a_repeat_is_waited_for_at_once(tmp_path: Path) -> None:
+    assert told(tmp_path, *[(*BAD, 0, 0, FAR)] * 3)[2] == 400
+    assert told(tmp_path, *[(*BAD, 0, 0, 2 * FAR)] * 3)[2] == 600
+    assert told(tmp_path, *[(*HANGS, 2 * FAR)] * 9)[-1] == 400
+
+
+def test_picture_that_is_mended_in_time_keeps_what_it_has(tmp_path: Path) -> None:
+    found = told(tmp_path, *[(*HANGS, FAR)] * 3, *[(*FLOWS, FAR)] * 100)
+    assert found[3 + 50] == 400
+    assert found[-1] == 200, "once it is clean for a minute less is tried"
+
+
+def test_long_way_alone_and_a_picture_nobody_asked_for_are_no_reason_to_wait(tmp_path: Path) -> None:
+    assert told(tmp_path, *[(0, 0, 0, 0, FAR)] * 20, *[(0, 0, 0.5, 0, FAR)] * 10) == [None] * 30

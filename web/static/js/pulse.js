@@ -12,27 +12,34 @@ const EVERY_DOWN_MS = 250;
 const STILL_MS = 2000;
 const BLANK_MS = 5000;
 
-/** @typedef {{bytes: number, packets: number, frames: Map<string, number>, sounds: Map<string, import('./patience.js').Sound>}} Reading
- * `packets`: all of the transport, feedback too */
+/** @typedef {{bytes: number, packets: number, rtt: number, frames: Map<string, number>, sounds: Map<string, import('./patience.js').Sound>}} Reading
+ * `packets`: all of the transport, feedback too; `rtt` in ms */
 
 /** What has come so far, and the frames decoded by place. @param {RTCPeerConnection} pc @returns {Promise<Reading>} */
 async function read(pc) {
-  let [bytes, packets] = [0, 0];
+  let [bytes, packets, rtt] = [0, 0, 0];
   /** @type {Map<string, number>} */
   const frames = new Map();
   /** @type {Map<string, import('./patience.js').Sound>} */
   const sounds = new Map();
+  /** @type {Map<string, {stood: number, mended: number}>} */
+  const pictures = new Map();
   for (const row of (await pc.getStats()).values()) {
     if (row.type === 'transport') packets += row.packetsReceived ?? 0;
+    if (row.type === 'candidate-pair' && row.nominated) rtt = Math.max(rtt, 1000 * (row.currentRoundTripTime ?? 0));
     if (row.type !== 'inbound-rtp') continue;
     bytes += row.bytesReceived ?? 0;
-    if (row.kind === 'video' && row.mid) frames.set(row.mid, row.framesDecoded ?? 0);
+    if (row.kind === 'video' && row.mid) {
+      frames.set(row.mid, row.framesDecoded ?? 0);
+      pictures.set(row.mid, { stood: row.totalFreezesDuration ?? 0, mended: row.nackCount ?? 0 });
+    }
     if (row.kind === 'audio' && row.mid) {
       const made = (row.concealedSamples ?? 0) - (row.silentConcealedSamples ?? 0);
       sounds.set(row.mid, { made, samples: row.totalSamplesReceived ?? 0, asked: row.nackCount ?? 0 });
     }
   }
-  return { bytes, packets, frames, sounds };
+  for (const [mid, sound] of sounds) Object.assign(sound, pictures.get(mid.replace(/^a/, 'v')));
+  return { bytes, packets, rtt, frames, sounds };
 }
 
 export class Pulse {
@@ -67,9 +74,9 @@ export class Pulse {
     if (pc !== this.of) { this.of = pc; this.bytes = this.packets = this.lineAt = 0; this.since = performance.now(); this.pictures.clear(); this.patience.begin(); }
     if (!pc || pc.signalingState === 'closed') return false;
     const now = performance.now();
-    const { bytes, packets, frames, sounds } = await read(pc);
+    const { bytes, packets, rtt, frames, sounds } = await read(pc);
     if (pc !== this.of) return false;
-    this.patience.look(pc, sounds);
+    this.patience.look(pc, sounds, rtt);
     const came = bytes > this.bytes;
     if (came) {
       if (this.at) this.gap = Math.max(this.gap, now - this.at);
