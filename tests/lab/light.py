@@ -136,6 +136,7 @@ class Seat:
         self.view = {}
         self._socket = socketio.AsyncClient(reconnection=False)
         self._socket.on("view", self._seen, namespace="/hearing")
+        self._socket.on("disconnect", self._ended, namespace="/hearing")
         self._http = aiohttp.ClientSession(self.court.url, headers={"Authorization": f"Bearer {self.token}"})
         await self._socket.connect(
             self.court.url,
@@ -163,6 +164,10 @@ class Seat:
         if media is not None:
             await media.fall()
         self._news.set()
+
+    def _ended(self, reason: str) -> None:
+        if reason != socketio.AsyncClient.reason.CLIENT_DISCONNECT:
+            self._failed(f"{self.person.role} signalling: {reason}")
 
     def _seen(self, view: dict[str, Any]) -> None:
         self.view = view

@@ -67,6 +67,21 @@ def test_a_slope_is_of_what_comes_after_the_warm_up_and_is_judged() -> None:
     assert soak.grows({"control": found, "worker": {"slope_mb_h": 0.99}}) == ["control"]
 
 
+def test_hearings_that_give_back_what_they_took_do_not_grow_and_others_do() -> None:
+    """Teeth of 1.6 MB and nine minutes."""
+    minutes = [at / 2 for at in range(72)]
+    begun = [60 * 9.0 * n for n in range(4)]
+    for leak, who in ((0.0, []), (0.3, ["control"])):  # MB that each hearing leaves: 2 MB an hour
+        gauge = soak.Gauge(1)
+        gauge.at = [60 * at for at in minutes]
+        gauge.rss_kb = [round(1024 * (100 + at % 9 * 1.6 / 9 + at // 9 * leak)) for at in minutes]
+        gauge.fds, gauge.rest, gauge.rest_kb = [1] * len(minutes), [1, 1], [1, 1]
+        found = gauge.found(60 * 9.0, begun)
+        assert found["slope_mb_h"] >= soak.GOAL_MB_PER_HOUR
+        assert len(found["lows_mb"]) == soak.LEAST_LOWS
+        assert soak.grows({"control": found}) == who
+
+
 # --- real courts ----------------------------------------------------------------------------------
 
 
