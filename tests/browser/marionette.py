@@ -111,10 +111,11 @@ class Firefox:
         return answer["value"]
 
     async def when(self, condition: str, *args: Any, patience: float = 60) -> Any:
-        """Waits until a function of the page gives something true."""
+        """Waits until a function of the page gives something true; a document that has no body yet gives nothing."""
         loop = asyncio.get_running_loop()
         end = loop.time() + patience
-        while not (found := await self.evaluate(condition, *args)):
+        asked = f"(...args) => document.body && ({condition})(...args)"
+        while not (found := await self.evaluate(asked, *args)):
             if loop.time() > end:
                 body = await self.evaluate("() => ({ ...document.body.dataset, url: location.href })")
                 raise AssertionError(f"not {condition} {args}; but {body}")

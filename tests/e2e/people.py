@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, Page, Playwright
+from playwright.async_api import Browser, BrowserContext, Error, Page, Playwright
 
 from tests.e2e.devices import EVERYBODY, Person, write_camera, write_microphone
 
@@ -52,11 +52,21 @@ class AtBrowser:
         """Waits until a function of the page is true; asked from outside, since the page forbids eval."""
         loop = asyncio.get_running_loop()
         end = loop.time() + SLOW / 1000
-        while not await self.page.evaluate(condition, arg):
+        while not await self._holds(condition, arg):
             if loop.time() > end:
                 found = await instead() if instead else await self.page.evaluate("({...document.body.dataset})")
                 raise AssertionError(f"{self.person.role}: not {condition} {arg}; but {found}; {self.console[-5:]}")
             await asyncio.sleep(0.1)
+
+    async def _holds(self, condition: str, arg: Any) -> bool:
+        """Not yet, while one page is on its way to the next: its document has no body then, or is just gone."""
+        try:
+            asked = f"async (arg) => document.body !== null && Boolean(await ({condition})(arg))"
+            return bool(await self.page.evaluate(asked, arg))
+        except Error as error:
+            if "because of a navigation" not in error.message:
+                raise
+            return False
 
     # --- the way in -------------------------------------------------------------------------------
 
