@@ -70,20 +70,23 @@ class Arrivals:
         reference = pending[indexes[at]] // _REFERENCE_US
         clock = reference * _REFERENCE_US
         symbols: list[int] = []
-        deltas = b""
-        while at < len(indexes):
-            gap = indexes[at] - start - len(symbols)
-            delta = (pending[indexes[at]] - clock) // _DELTA_US
+        deltas = bytearray()
+        expected = start
+        for index in indexes[at:]:
+            gap = index - expected
+            delta = (pending[index] - clock) // _DELTA_US
             if gap > MAX_GAP or len(symbols) + gap >= MAX_STATUS or not -32768 <= delta <= 32767:
                 break  # too far for one message: the next one starts with its own reference
-            symbols += [0] * gap
+            if gap:
+                symbols += [0] * gap
             if 0 <= delta <= 255:
                 symbols.append(1)
-                deltas += bytes((delta,))
+                deltas.append(delta)
             else:
                 symbols.append(2)
                 deltas += struct.pack(">h", delta)
             clock += delta * _DELTA_US
+            expected = index + 1
             at += 1
         body = _chunks(symbols) + deltas
         padding = -len(body) % 4

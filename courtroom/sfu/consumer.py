@@ -87,8 +87,13 @@ class Place(Munger):
     def stop(self) -> None:
         """No picture for now; the source stays known."""
         self._stop_waiting()
-        if self.layer is not None:
-            self.layer.places.remove(self)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        layer = self.layer
+        if layer is not None:
+            layer.forward()  # what came for us before
+            layer.places.remove(self)
             self.leave_layer()
 
     def wait_for(self, layer: Layer) -> None:
@@ -121,9 +126,7 @@ class Place(Munger):
 
     def enter_layer(self, layer: Layer, first: Rtp, now: int) -> None:
         """Called by the layer whose key frame ``first`` begins."""
-        if self.layer is not None:
-            self.layer.places.remove(self)
-            self.leave_layer()
+        self._let_go()
         self.layer, self.waits_for = layer, None
         self.join(first, layer.moment(first, now), layer.codec.clock_rate)
         self.report_due = True

@@ -22,12 +22,15 @@ from typing import Final
 from courtroom.sfu.kinds import ABS_SEND_TIME, TRANSPORT_CC
 from courtroom.sfu.packet import MAX_PACKET, PLAIN, VP8_FULL, Rtp
 
-_PLAIN, _FULL = ">BBHIIIII", ">BBHIIIIIHHB"  # the second with the descriptor of a VP8 packet that has every field
-PLAIN_HEAD: Final = struct.Struct(_PLAIN)
-FULL: Final = struct.Struct(_FULL)
+PLAIN_HEAD: Final = struct.Struct(">BBHIIIII")
+FULL: Final = struct.Struct(">BBHIIIIIHHB")  # with the descriptor of a VP8 packet that has every field
+MIDDLE: Final = struct.Struct(">IIIIB")  # what the packets of one picture share: timestamp, SSRC, and on to the number
+STAMP: Final = struct.Struct(">IIB")  # what the packets of one wake-up share: from the extension block to the number
+PICTURE: Final = struct.Struct(">HB")
 BLOCK: Final = 0xBEDE0002  # two words of one-byte elements follow
 _STAMPS: Final = struct.Struct(">II")
-NUMBER: Final = (TRANSPORT_CC << 4 | 1) << 24  # and the transport-wide number in the two octets after it
+NUMBERED: Final = TRANSPORT_CC << 4 | 1  # the transport-wide number in the two octets after it
+NUMBER: Final = NUMBERED << 24
 _ELEMENT: Final = (ABS_SEND_TIME << 4 | 2) << 24
 
 
@@ -48,14 +51,16 @@ def number_of(data: bytes) -> int:
 
 @lru_cache(MAX_PACKET + 1)
 def plain(size: int) -> Callable[..., bytes]:
-    """Writes a whole packet, head and a tail of ``size`` octets, at one go."""
-    return struct.Struct(f"{_PLAIN}{size}s").pack
+    """Writes a whole packet with a tail of ``size`` octets at one go: first two octets, sequence, timestamp, SSRC,
+    ``STAMP``, number, tail."""
+    return struct.Struct(f">2sHII{STAMP.size}sHx{size}s").pack
 
 
 @lru_cache(MAX_PACKET + 1)
 def full(size: int) -> Callable[..., bytes]:
-    """The same for a VP8 packet that has every field."""
-    return struct.Struct(f"{_FULL}{size}s").pack
+    """The same for a VP8 packet that has every field: first two octets, sequence, ``MIDDLE``, number, descriptor,
+    ``PICTURE``, tail."""
+    return struct.Struct(f">2sH{MIDDLE.size}sHxH{PICTURE.size}s{size}s").pack
 
 
 class Munger:

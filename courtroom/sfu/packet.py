@@ -23,7 +23,9 @@ MAX_PACKET: Final = 1500
 UNIT: Final = 16
 _PADDING: Final = tuple(bytes(size - 1) + bytes((size,)) if size else b"" for size in range(UNIT))
 HEADER: Final = struct.Struct(">BBHII")
+_EXTENDED: Final = struct.Struct(">BBHIIHH")  # with the head of an extension block, and no CSRC before it
 _WORD: Final = struct.Struct(">HH")
+_VP8_FULL: Final = struct.Struct(">HHB")
 _SEQUENCE: Final = struct.Struct(">H")
 
 PLAIN, VP8_FULL, VP8_PICTURE = 0, 1, 2  # shapes: nothing to rewrite | picture id and TL0PICIDX | picture id
@@ -63,10 +65,26 @@ def parse(data: bytes) -> Rtp:
     if not 12 <= size <= MAX_PACKET:
         raise BadPacket("bad_rtp")
     packet = Rtp()
+    packet.data = data
+    packet.first = 0x90
+    packet.keyframe = False
+    packet.shape = PLAIN
+    packet.index = -1
+    if data[0] == 0x90 and size >= 16:  # what browsers send, in one step: an extension block, no CSRC, no padding
+        (
+            _, second, packet.sequence, packet.timestamp, packet.ssrc, packet.profile, words,
+        ) = _EXTENDED.unpack_from(data)  # fmt: skip
+        packet.marker_type = second
+        packet.payload_type = second & 0x7F
+        packet.extensions = 16
+        packet.payload = offset = 16 + 4 * words
+        packet.end = size
+        if offset > size:
+            raise BadPacket("bad_rtp")
+        return packet
     first, second, packet.sequence, packet.timestamp, packet.ssrc = HEADER.unpack_from(data)
     if first >> 6 != 2:
         raise BadPacket("bad_rtp")
-    packet.data = data
     packet.marker_type = second
     packet.payload_type = second & 0x7F
     offset = 12 + 4 * (first & 0x0F)
@@ -87,10 +105,6 @@ def parse(data: bytes) -> Rtp:
         raise BadPacket("bad_rtp")
     packet.payload = offset
     packet.end = end
-    packet.first = 0x90
-    packet.keyframe = False
-    packet.shape = PLAIN
-    packet.index = -1
     return packet
 
 
@@ -100,15 +114,13 @@ def extension(packet: Rtp, number: int) -> bytes | None:
     if profile == 0xBEDE:
         while at < end:
             octet = data[at]
-            if octet == 0:
-                at += 1
-                continue
-            stop = at + 2 + (octet & 0x0F)
-            if octet >> 4 == number:
+            kind = octet >> 4
+            if kind == number:
+                stop = at + 2 + (octet & 0x0F)
                 return data[at + 1 : stop] if stop <= end else None
-            if octet >> 4 == 15:
+            if kind == 15:
                 return None
-            at = stop
+            at += 2 + (octet & 0x0F) if octet else 1
     elif profile & 0xFFF0 == 0x1000:
         while at + 1 < end:
             if data[at] == 0:
@@ -150,6 +162,17 @@ def look(packet: Rtp, codec: Codec) -> None:
 
 
 def _look_vp8(packet: Rtp, data: bytes, start: int, end: int) -> None:
+    if end - start > _VP8_FULL.size:  # what browsers send: picture id of 15 bits and TL0PICIDX
+        descriptor, picture, tl0 = _VP8_FULL.unpack_from(data, start)
+        if descriptor & 0x80C0 == 0x80C0 and picture & 0x8000:
+            packet.shape = VP8_FULL
+            packet.descriptor, packet.picture, packet.tl0 = descriptor, picture & 0x7FFF, tl0
+            at = start + _VP8_FULL.size
+            packet.tail = data[at:end]
+            if descriptor & 0x30:
+                at += 1
+            packet.keyframe = descriptor & 0x1F00 == 0x1000 and at < end and not data[at] & 1
+            return
     packet.tail = data[start:end]
     if end - start < 2:
         return

@@ -4,6 +4,7 @@ Rules
 * A layer is one SSRC of media (and its RTX stream, unwrapped before it comes here). ``receive`` drops duplicates, keeps
   the packet for repeats, notes gaps, and hands it to those that get this layer: places and captures.
 * Who gets the layer is decided by the router; places that wait for a key frame are moved in here when one comes.
+* What comes in one wake-up is passed on together (``forwarding``): at its end, or before a place leaves.
 * Each has a clock (``clocks``): its sender's, as soon as that has reported, so that lips stay in step with words.
 
 RFC 3550 6.4.1, RFC 4588, RFC 8853.
@@ -14,21 +15,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from courtroom.sfu import munger
+from courtroom.sfu import forwarding
 from courtroom.sfu import packet as rtp
-from courtroom.sfu.cache import KEPT, Ring
+from courtroom.sfu.cache import Ring
 from courtroom.sfu.clocks import ClockMap, Source
+from courtroom.sfu.forwarding import Fed, Turn
 from courtroom.sfu.keyframes import Demand
 from courtroom.sfu.kinds import Codec, Kind
 from courtroom.sfu.layers import size_of
-from courtroom.sfu.munger import BLOCK, FULL, NUMBER, PLAIN_HEAD
 from courtroom.sfu.nack import Gaps
-from courtroom.sfu.packet import PLAIN, VP8_FULL, Rtp
-from courtroom.sfu.receiver import Receiver
-from courtroom.sfu.sent import HEADERS, MASK, Sent
+from courtroom.sfu.packet import Rtp
+from courtroom.sfu.sent import HEADERS
 from courtroom.sfu.sequence import Unwrapper, unwrap
 from courtroom.sfu.speaking import Voice
-from courtroom.sfu.stats import Edge, Reception
+from courtroom.sfu.stats import Reception
 
 RING: Final = {"audio": 128, "video": 512}  # four seconds of a large layer
 LIVE_US: Final = 2_000_000
@@ -46,25 +46,11 @@ class Tap(Protocol):
     def report(self, layer: Layer, ntp: int, timestamp: int, now: int) -> None: ...
 
 
-class Output(Protocol):
+class Output(Fed, Protocol):
     """A place that a layer feeds, or that waits for its next key frame, as far as a layer has to know it."""
 
-    member: Receiver
     layer: Layer | None
     waits_for: Layer | None
-    edge: Edge
-    sent: Sent
-    outbox: list[bytes]
-    kept: list[tuple[int, bytes]]
-    paced: bool
-    redundancy: int
-    ssrc: int
-    start: int
-    ticket: int
-    index_offset: int
-    timestamp_offset: int
-    picture_offset: int
-    tl0_offset: int
 
     def wait_for(self, layer: Layer) -> None: ...
 
@@ -76,24 +62,14 @@ class Output(Protocol):
 
     def sender_report(self, now: int) -> bytes | None: ...
 
-    def write(self, packet: Rtp, when: int, number: int) -> bytes: ...
-
-    def send(self, packet: Rtp, when: int, now: int) -> bytes: ...
-
-    def again(self, index: int, now: int) -> list[bytes]: ...
-
-    def put(self, data: bytes, full: list[Receiver]) -> None: ...
-
-    def count(self, size: int, now: int) -> None: ...
-
 
 class Layer:
     """One incoming media SSRC."""
 
     __slots__ = (
-        "_key_index", "_key_timestamp", "_octets", "_rated_at", "_unwrap", "clock", "codec", "demand", "gaps",
-        "last_at", "media", "newest", "places", "producer", "rate", "reception", "reported_at", "retransmission", "rid",
-        "ring", "since", "slept", "ssrc", "taps", "waiting",
+        "_came", "_key_index", "_key_timestamp", "_octets", "_rated_at", "_turn", "_unwrap", "clock", "codec", "demand",
+        "gaps", "last_at", "media", "newest", "places", "producer", "rate", "reception", "reported_at",
+        "retransmission", "rid", "ring", "since", "slept", "ssrc", "taps", "waiting",
     )  # fmt: skip
 
     def __init__(self, producer: Producer, rid: str, ssrc: int, codec: Codec, now: int) -> None:
@@ -115,13 +91,15 @@ class Layer:
         self.waiting: list[Output] = []
         self.taps: list[Tap] = []
         self._unwrap = Unwrapper()
+        self._turn = producer.turn
+        self._came: list[Rtp] = []  # in this wake-up, not yet passed on
         self.rate = 0  # bit/s with headers, over about a second, key frames left out
         self._key_timestamp = self._key_index = -1
         self._octets = 0
         self._rated_at = now
         self.reported_at = -(1 << 62)
 
-    def receive(self, packet: Rtp, now: int, when: int, full: list[Receiver], *, repeated: bool) -> bool:
+    def receive(self, packet: Rtp, now: int, *, repeated: bool) -> bool:
         """One packet of this SSRC; False for a duplicate or one that is far too late."""
         before = self._unwrap.highest
         packet.index = index = self._unwrap(packet.sequence)
@@ -147,7 +125,10 @@ class Layer:
         self.last_at, self.slept = now, 0
         if index > before:
             self._advance(packet, now)
-        self._forward(packet, now, when, full)
+        if self.places:
+            if not self._came:
+                self._turn.due.append(self)
+            self._came.append(packet)
         for tap in self.taps:
             tap.packet(self, packet, now)
         return True
@@ -214,6 +195,7 @@ class Layer:
 
     def release(self, successor: Layer) -> None:
         """Let go of every place; those that wait for nothing else wait for ``successor``."""
+        self.forward()
         for place in self.places:
             place.leave_layer()
             if place.waits_for is None:
@@ -228,106 +210,11 @@ class Layer:
             self.places.append(place)
         self.demand.came(waiting=False)
 
-    def _forward(self, packet: Rtp, now: int, when: int, full: list[Receiver]) -> None:
-        """The hot loop: one turn per receiver, so everything that receivers share stands outside of it.
-
-        ``Munger.write`` says the same once and readably; a test holds the two against each other.
-        """
-        if packet.shape == VP8_FULL:
-            self._forward_vp8(packet, now, when, full)
-        elif packet.shape == PLAIN:
-            self._forward_plain(packet, now, when, full)
-        else:
-            for place in self.places:
-                if packet.index < place.start:
-                    continue
-                if place.paced:
-                    place.member.pacer.put(place, place.write(packet, when, 0))
-                else:
-                    place.put(place.send(packet, when, now), full)
-
-    def _forward_vp8(self, packet: Rtp, now: int, when: int, full: list[Receiver]) -> None:
-        index, timestamp, kind, tail, first = (
-            packet.index, packet.timestamp, packet.marker_type, packet.tail, packet.first,
-        )  # fmt: skip
-        descriptor, picture, tl0 = packet.descriptor, packet.picture, packet.tl0
-        size, pack = FULL.size + len(tail), munger.full(len(tail))
-        entry = now << 12 | (size + HEADERS)
-        for place in self.places:
-            if index < place.start:
-                continue
-            if place.paced:
-                place.member.pacer.put(place, place.write(packet, when, 0))
-                continue
-            sent = place.sent
-            number = sent.next
-            sent.next = number + 1
-            sent.entries[number & MASK] = entry
-            data = pack(
-                first,
-                kind,
-                (index + place.index_offset) & 0xFFFF,
-                (timestamp + place.timestamp_offset) & 0xFFFFFFFF,
-                place.ssrc,
-                BLOCK,
-                when,
-                NUMBER | (number & 0xFFFF) << 8,
-                descriptor,
-                ((picture + place.picture_offset) & 0x7FFF) | 0x8000,
-                (tl0 + place.tl0_offset) & 0xFF,
-                tail,
-            )
-            outbox = place.outbox
-            if not outbox:
-                full.append(place.member)
-            outbox.append(data)
-            edge = place.edge
-            edge.packets += 1
-            edge.octets += size
-            edge.last_at = now
-
-    def _forward_plain(self, packet: Rtp, now: int, when: int, full: list[Receiver]) -> None:
-        """Sound, and H.264: nothing of the payload changes."""
-        index, timestamp, kind, tail, first = (
-            packet.index, packet.timestamp, packet.marker_type, packet.tail, packet.first,
-        )  # fmt: skip
-        size, pack = PLAIN_HEAD.size + len(tail), munger.plain(len(tail))
-        entry = now << 12 | (size + HEADERS)
-        for place in self.places:
-            if index < place.start:
-                continue
-            if place.paced:
-                place.member.pacer.put(place, place.write(packet, when, 0))
-                continue
-            if place.redundancy:
-                place.put(place.send(packet, when, now), full)
-                place.outbox += place.again(index, now)
-                continue
-            sent = place.sent
-            number = sent.next
-            sent.next = number + 1
-            sent.entries[number & MASK] = entry
-            data = pack(
-                first,
-                kind,
-                (index + place.index_offset) & 0xFFFF,
-                (timestamp + place.timestamp_offset) & 0xFFFFFFFF,
-                place.ssrc,
-                BLOCK,
-                when,
-                NUMBER | (number & 0xFFFF) << 8,
-                tail,
-            )
-            outbox = place.outbox
-            if not outbox:
-                full.append(place.member)
-            outbox.append(data)
-            if place.kept:
-                place.kept[index % KEPT] = (index, data)
-            edge = place.edge
-            edge.packets += 1
-            edge.octets += size
-            edge.last_at = now
+    def forward(self) -> None:
+        """Pass on what has come since the last time: in each wake-up once, and before a place lets go of this layer."""
+        packets, self._came = self._came, []
+        if packets:
+            forwarding.forward(packets, self.places, self.last_at, self._turn.full)
 
     def moment(self, packet: Rtp, arrived: int) -> int:
         """When a packet was captured, on the court clock; ``arrived`` is the answer while there is no better one."""
@@ -365,6 +252,7 @@ class Producer:
     member: str
     kind: Kind
     source: Source
+    turn: Turn
     layers: dict[str, Layer] = field(default_factory=dict)
     live: bool = False
     alive: list[str] = field(default_factory=list)  # layers, when last looked at

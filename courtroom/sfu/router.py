@@ -5,7 +5,7 @@ Rules
   packet of it can be made any more. There is no other way by which a packet reaches a member.
 * A route counts once both ends are there: the receiver's transport is up and the source sends. Until then it is kept.
 * Nothing here knows sockets or clocks: ``now`` is µs of the court clock and never runs backwards. Outgoing RTP stands
-  in the ``outbox`` of each member that ``full`` names, outgoing RTCP in ``rtcp`` as (member, bytes), what control
+  in the ``outbox`` of each member that ``take`` names, outgoing RTCP in ``rtcp`` as (member, bytes), what control
   should know in ``events``.
 * Bounds: ``MAX_MEMBERS``, ``MAX_PLACES`` a member, ``MAX_STREAMS`` SSRCs a member; what is over is refused or dropped.
 """
@@ -21,9 +21,9 @@ from courtroom.sfu import kinds, layers, red, reports, selection, upkeep
 from courtroom.sfu import packet as wire
 from courtroom.sfu.consumer import Place
 from courtroom.sfu.downlink import UNLIMITED
+from courtroom.sfu.forwarding import Turn
 from courtroom.sfu.kinds import BY_PAYLOAD_TYPE, BY_RETRANSMISSION, Kind
 from courtroom.sfu.member import Counters, Declared, Member, PlaceSsrcs
-from courtroom.sfu.munger import send_time
 from courtroom.sfu.packet import Rtp
 from courtroom.sfu.producer import LIVE_US, Layer, Producer
 from courtroom.sfu.receiver import Receiver
@@ -67,7 +67,7 @@ class Router:
     def __init__(self, name: str, spool: Spool, random: Callable[[int], bytes], counters: Counters) -> None:
         self.name = name
         self.members: dict[str, Member] = {}
-        self.full: list[Receiver] = []  # whose outbox is not empty
+        self._turn = Turn()
         self.rtcp: list[tuple[Receiver, bytes]] = []
         self.events: list[Event] = []
         self.revision = -1
@@ -243,7 +243,7 @@ class Router:
             self._live(producer, True)
             self._attach_all(self._by_source.get((producer.member, producer.kind), ()), now)
             self._recording.appeared(producer, now)
-        if not layer.receive(packet, now, send_time(now), self.full, repeated=repeated):
+        if not layer.receive(packet, now, repeated=repeated):
             self._counters.drop("duplicate")
             return
         if layer.media == "audio":
@@ -281,7 +281,7 @@ class Router:
             member.repairs[packet.ssrc] = layer
             return layer
         if producer is None:
-            producer = member.producers[kind] = Producer(member.name, kind, member.source)
+            producer = member.producers[kind] = Producer(member.name, kind, member.source, self._turn)
         old = producer.layers.get(name)
         if old is not None:
             member.streams.pop(old.ssrc, None)
@@ -325,10 +325,14 @@ class Router:
             self._tell_speaking(now)
         self._recording.tick(now)
 
+    def take(self) -> list[Receiver]:
+        """Who has something in its outbox, once all that came is passed on; the caller empties them."""
+        return self._turn.take()
+
     def put(self, member: Receiver, packets: Sequence[bytes]) -> None:
         """RTP for one member, after what already waits for it."""
         if packets and not member.outbox:
-            self.full.append(member)
+            self._turn.full.append(member)
         member.outbox += packets
 
     def tell(self, member: Receiver, report: bytes) -> None:

@@ -10,18 +10,19 @@ def unwrap(value: int, near: int, bits: int = 16) -> int:
 
 
 class Unwrapper:
-    """A counter of ``bits`` bits turned into one that never wraps. Starts one turn up, so reordering stays positive."""
+    """A counter of 16 bits turned into one that never wraps. Starts one turn up, so reordering stays positive."""
 
-    __slots__ = ("bits", "highest")
+    __slots__ = ("highest",)
 
-    def __init__(self, bits: int = 16) -> None:
-        self.bits = bits
+    def __init__(self) -> None:
         self.highest = -1
 
     def __call__(self, value: int) -> int:
-        if self.highest < 0:
-            self.highest = value + (1 << self.bits)
+        highest = self.highest
+        if highest < 0:
+            self.highest = value + 0x10000
             return self.highest
-        index = unwrap(value, self.highest, self.bits)
-        self.highest = max(self.highest, index)
+        index = highest + ((value - highest + 0x8000) & 0xFFFF) - 0x8000  # ``unwrap``, without a call a packet
+        if index > highest:
+            self.highest = index
         return index

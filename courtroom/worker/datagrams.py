@@ -138,6 +138,7 @@ class Socket:
         self._staged = self._count = self._used = 0
         self._segments = self._libc is not None
         self._arena = _address_of(self._out.memory)
+        self._heads, self._parts = self._out.heads, self._out.parts
         self._own_names = _address_of(self._out.names)
         self.incoming = memoryview(self._in.memory)
         self.outgoing = memoryview(self._out.memory)
@@ -203,23 +204,21 @@ class Socket:
     def commit(self, begin: int, end: int, segment: int, destination: int) -> None:
         """``outgoing[begin:end]`` holds datagrams of ``segment`` octets each, the last one maybe fewer, for a pinned
         ``destination``."""
-        i = self._staged
-        if end - begin > segment and not self._segments:
+        i, size = self._staged, end - begin
+        if size <= segment:
+            self._heads[i * _WORDS + _CONTROL_LENGTH] = 0
+            self._count += 1
+        elif self._segments:
+            self._out.cut(i, segment)
+            self._count -= -size // segment
+        else:
             for at in range(begin, end, segment):
                 self.commit(at, min(at + segment, end), segment, destination)
             return
-        heads = self._out.heads
-        heads[i * _WORDS] = destination
-        self._out.parts[i * 2] = self._arena + begin
-        self._out.parts[i * 2 + 1] = end - begin
-        if end - begin > segment:
-            self._out.cut(i, segment)
-            self._count -= (begin - end) // segment
-        else:
-            heads[i * _WORDS + _CONTROL_LENGTH] = 0
-            self._count += 1
-        self._staged = i + 1
-        self._used = end
+        self._heads[i * _WORDS] = destination
+        self._parts[i * 2] = self._arena + begin
+        self._parts[i * 2 + 1] = size
+        self._staged, self._used = i + 1, end
 
     def send(self, data: bytes, address: bytes) -> None:
         """Stage one datagram that is already whole, to an address that need not be pinned."""

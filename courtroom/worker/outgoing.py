@@ -50,12 +50,10 @@ class Outgoing:
 
     def drain(self, router: Router, now: int) -> None:
         """Protect and stage everything the router has made."""
-        if router.full:
-            members, router.full = router.full, []
-            for member in members:
-                if member.tag is not None:
-                    self._drain_rtp(member.tag, member.outbox, now)
-                member.outbox.clear()
+        for member in router.take():
+            if member.tag is not None:
+                self._drain_rtp(member.tag, member.outbox, now)
+            member.outbox.clear()
         if router.rtcp:
             reports, router.rtcp = router.rtcp, []
             for member, data in reports:

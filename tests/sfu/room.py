@@ -50,7 +50,7 @@ class Room:
         return self.rtp()
 
     def rtp(self) -> list[tuple[str, bytes]]:
-        members, self.router.full = self.router.full, []
+        members = self.router.take()
         packets = [(member.name, data) for member in members for data in member.outbox]
         for member in members:
             member.outbox.clear()

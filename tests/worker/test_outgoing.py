@@ -54,7 +54,7 @@ class Line:
 
     def send(self, packets: list[bytes]) -> None:
         member = SimpleNamespace(tag=self.transport, outbox=list(packets))
-        router: Any = SimpleNamespace(full=[member], rtcp=[])
+        router: Any = SimpleNamespace(take=lambda: [member], rtcp=[])
         self.out.drain(router, 5)
         self.out.flush()
         assert member.outbox == []
