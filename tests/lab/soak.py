@@ -162,11 +162,18 @@ class Sitting:
             await action()
         except (AssertionError, TimeoutError, socketio.exceptions.SocketIOError) as error:
             self._fail(f"{action.__name__}: {error!r}"[:300])
-            for seat in self.seats.values():
-                if not seat.here:
-                    await seat.go()
-                    await seat.arrive()
+            await self._whole()
         await asyncio.sleep(STAY_S)
+
+    async def _whole(self) -> None:
+        """Everybody back after something failed; where the bench was away too long, the judge goes on."""
+        for seat in self.seats.values():
+            if not seat.here:
+                await seat.go()
+                await seat.arrive()
+        await until(lambda: self.judge.view)
+        if self.judge.view["phase"] == "technical_hold":
+            await self.judge.command("resume")
 
     def _party(self) -> Seat:
         return self.seats[self._chance.choice(PARTIES).role]
