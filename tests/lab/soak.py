@@ -94,13 +94,15 @@ class Gauge:
 
     @staticmethod
     def _lows(rows: list[tuple[float, int]], begun: Sequence[float]) -> list[tuple[float, int]]:
-        """When and how low each hearing's lowest point was; a hearing that began before the first row is left out."""
+        """When and how low each hearing's lowest point was. Left out: a hearing that began before the first row, and
+        the last one if it was cut short, since what the one before it held is given back some minutes later."""
         hearings = [
             [row for row in rows if first <= row[0] < end]
             for first, end in itertools.pairwise([*begun, float("inf")])
             if rows and first >= rows[0][0] - SAMPLE_S
         ]
-        return [min(one, key=lambda row: row[1]) for one in hearings if one]
+        longest = max((len(one) for one in hearings), default=0)
+        return [min(one, key=lambda row: row[1]) for one in hearings if len(one) * 2 > longest]
 
 
 def slope(rows: list[tuple[float, int]]) -> float:

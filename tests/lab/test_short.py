@@ -80,6 +80,11 @@ def test_hearings_that_give_back_what_they_took_do_not_grow_and_others_do() -> N
         assert found["slope_mb_h"] >= soak.GOAL_MB_PER_HOUR
         assert len(found["lows_mb"]) == soak.LEAST_LOWS
         assert soak.grows({"control": found}) == who
+        # one more that has just begun: it has not given back yet what the last one took
+        gauge.at += [60 * 36.0, 60 * 37.0]
+        gauge.rss_kb += [gauge.rss_kb[-1]] * 2
+        gauge.fds += [1, 1]
+        assert gauge.found(60 * 9.0, [*begun, 60 * 36.0])["floor_mb_h"] == found["floor_mb_h"]
 
 
 # --- real courts ----------------------------------------------------------------------------------
