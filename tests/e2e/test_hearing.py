@@ -15,7 +15,7 @@ from playwright.async_api import Playwright
 from tests.e2e.court import STAFF, Court, Issued, until
 from tests.e2e.devices import CLERK, DEFENDANT, EVERYBODY, JUDGE, PLAINTIFF, WITNESS, Person
 from tests.e2e.people import AtBrowser, at_browsers
-from tests.e2e.programme import SETTLE_US, check_archive
+from tests.e2e.programme import PART_S, Part, check_archive
 
 pytestmark = pytest.mark.e2e
 
@@ -85,7 +85,6 @@ async def test_a_hearing_runs_from_summons_to_verified_archive(
         await judge.act("open_hearing")
         await judge.when("() => document.body.dataset.phase === 'open'")
         await until(lambda: recording_is_on(court, hearing))
-        recorded_since = time.time()
         await judge.shot(SHOTS / "judge-zh-1440.png")
         await plaintiff.shot(SHOTS / "party-zh-1440.png")
 
@@ -95,17 +94,15 @@ async def test_a_hearing_runs_from_summons_to_verified_archive(
         await judge.act("unmute", hearing.seat(PLAINTIFF))
         await hears_exactly(clerk, {JUDGE.tone, PLAINTIFF.tone, DEFENDANT.tone})
 
-        # 传唤 and 退庭, once the recording holds pictures that lie clear of its beginning
-        await long_enough(recorded_since)
+        # 传唤 and 退庭, with some seconds of each part on the record
+        before = await some_seconds(COURT)
         await judge.act("call", hearing.seat(WITNESS))
         await witness.room("courtroom")
-        called = time.time()
         await everyone_sees_and_hears(sitting, hearing, EVERYBODY)
         await judge.shot(SHOTS / "judge-witness-zh-1440.png")
-        await long_enough(called)
+        during = await some_seconds(EVERYBODY)
         await judge.act("dismiss", hearing.seat(WITNESS))
         await witness.room("witness_room")
-        dismissed = time.time()
         await nothing_of_the_hearing(witness, hearing)
         await everyone_sees_and_hears(sitting, hearing, COURT)
 
@@ -113,7 +110,7 @@ async def test_a_hearing_runs_from_summons_to_verified_archive(
         await plaintiff.page.locator('[data-action="hand"]').first.click()
         await until(lambda: hand_is_up(judge, hearing))
 
-        await long_enough(dismissed)
+        after = await some_seconds(COURT)
         await judge.act("close_hearing")
         await judge.page.locator('#dialog-close_hearing [data-action="confirm"]').click()
         await judge.when("() => document.body.dataset.phase === 'closed'")
@@ -122,16 +119,18 @@ async def test_a_hearing_runs_from_summons_to_verified_archive(
             assert not problems, (name, problems)
 
     await until(lambda: sealed(court, hearing), 300, 1)
-    await check_archive(court, hearing, COURT, WITNESS, tmp_path)
+    await check_archive(court, hearing, (before, during, after), WITNESS, tmp_path)
     async with at_browsers(playwright, (CLERK,), tmp_path) as staff:
         await the_archive_page_plays_and_verifies(staff[CLERK.role], court, hearing)
     reads = [entry["body"] for entry in await court.ledger(hearing.id) if entry["type"] == "archive_noted"]
     assert "read" in {note["what"] for note in reads}, "every reading of a recording is a ledger line"
 
 
-async def long_enough(since: float) -> None:
-    """Until the recording holds pictures of this part that lie clear of its ends (``check_pictures``: two at least)."""
-    await until(lambda: time.time() - since > SETTLE_US / 1_000_000 + 4)
+async def some_seconds(people: tuple[Person, ...]) -> Part:
+    """``people`` are on the air, as was just seen; they stay there for a while."""
+    start = time.time()
+    await until(lambda: time.time() - start > PART_S)
+    return Part(people, int(start * 1e6), int(time.time() * 1e6))
 
 
 async def the_archive_page_plays_and_verifies(staff: AtBrowser, court: Court, hearing: Issued) -> None:
