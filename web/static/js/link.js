@@ -3,6 +3,7 @@
  *
  * Rules
  * - A drop lasts from the last content that came to the moment both connections are back; the seconds are counted, never guessed.
+ * - A line that falters as it comes back is one drop: what was missed before is not forgotten for it.
  * - A cut too short for anybody to notice is read from the transport: who sends gets the court's feedback ten times a second, so a
  *   hole in all packets is our line; a hole in what others send alone is not.
  * - "Missed" is said only of a hearing in session, to somebody who sits in it.
@@ -22,7 +23,9 @@ const HELD_MS = 2000; // until the court has told the new routes
 const BEFORE_MS = 10_000; // content older than this was silence, not a cut
 const HOLE_MS = 1600; // the pulse is read once a second: less may be no hole at all
 const LINE_HOLE_MS = 2500;
-const LOOKS = 20;
+const LOOK_MS = 200;
+const EARLY_LOOKS = 20; // then what is certain is said, and the rest when content comes
+const LOOKS = 150;
 
 /** @param {View|null} view */
 const inSession = (view) => view?.room === 'courtroom' && IN_SESSION.includes(view.phase ?? '');
@@ -36,7 +39,8 @@ export class Link {
     this.flowed = false; // something was heard or seen until then
     this.dark = false; // media was lost, not signalling alone
     this.drops = 0;
-    this.settling = false; // a drop has ended and its length is being read
+    this.settling = false; // a drop has begun and its length is not known yet
+    this.shown = 0; // counts what was said to be missed
   }
 
   /** Signalling or media changed. @param {Media} media */
@@ -53,43 +57,58 @@ export class Link {
   #lost(media) {
     const { link, view } = this.state;
     const now = performance.now();
+    const flowed = now - media.pulse.at < BEFORE_MS;
+    const again = this.settling;
     this.drops += 1;
-    this.session = inSession(view);
-    this.flowed = now - media.pulse.at < BEFORE_MS;
-    this.dark = false;
-    media.pulse.gap = 0;
+    this.session = inSession(view) || (again && this.session);
+    this.flowed = flowed || (again && this.flowed);
+    this.dark &&= again;
+    if (!again) media.pulse.gap = 0;
     this.settling = true;
-    Object.assign(link, { lostAt: this.flowed ? media.pulse.at : now, missed: link.media === 'down' ? 0 : link.missed, back: false, held: view?.media?.routes ?? [] });
+    const routes = view?.media?.routes ?? [];
+    Object.assign(link, { lostAt: flowed ? media.pulse.at : now, missed: link.media === 'down' ? 0 : link.missed, back: false, held: routes.length ? routes : link.held });
   }
 
   /** @param {Media} media */
   async #back(media) {
-    const { link, view } = this.state;
+    const { link } = this.state;
     const drop = this.drops;
     const away = this.dark ? performance.now() - link.lostAt : 0;
     Object.assign(link, { lostAt: 0, back: true });
     this.#later(HELD_MS, () => { link.held = []; });
     this.#later(BACK_MS, () => { link.back = false; });
-    const hole = this.flowed ? await this.#hole(media) : away;
+    const hole = this.flowed ? await this.#hole(media, drop, away) : away;
     if (drop !== this.drops) return;
     this.settling = false;
     media.pulse.lineGap = 0;
-    if (hole >= HOLE_MS && (this.session || inSession(view))) this.#missed(hole);
+    this.#tell(hole);
+  }
+
+  /** @param {number} hole in ms */
+  #tell(hole) {
+    if (hole >= HOLE_MS && (this.session || inSession(this.state.view))) this.#missed(hole);
   }
 
   /** @param {number} hole in ms */
   #missed(hole) {
+    const shown = ++this.shown;
     this.state.link.missed = Math.round(hole / 1000);
     this.render();
-    this.#later(SHOWN_MS, () => { this.state.link.missed = 0; });
+    setTimeout(() => { if (shown === this.shown) { this.state.link.missed = 0; this.render(); } }, SHOWN_MS);
   }
 
-  /** How long nothing came, in ms, known once something comes again. @param {Media} media */
-  async #hole(media) {
-    for (let looks = 0; looks < LOOKS && !(await media.pulse.look().catch(() => false)); looks += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 200));
+  /** How long nothing came, in ms, known once something comes again. A court that forwards nothing yet (or has nothing to
+   * forward) is waited for; how long our own media was gone is told meanwhile.
+   * @param {Media} media @param {number} drop @param {number} away how long our media was gone */
+  async #hole(media, drop, away) {
+    const { microphone, camera } = media.devices.tracks;
+    const certain = () => Math.max(media.pulse.gap, away, microphone || camera ? media.pulse.lineGap : 0);
+    for (let looks = 0; looks < LOOKS && drop === this.drops; looks += 1) {
+      if (await media.pulse.look().catch(() => false)) return media.pulse.gap;
+      if (looks === EARLY_LOOKS) this.#tell(certain());
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
-    return media.pulse.gap;
+    return certain();
   }
 
   /** Unless another drop came in between. @param {number} ms @param {() => void} change */
