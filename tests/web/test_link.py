@@ -51,6 +51,14 @@ def test_a_line_that_falters_as_it_comes_back_is_one_drop(tmp_path: Path) -> Non
     assert found[-1] == 5
 
 
+def test_what_was_told_and_not_acknowledged_adds_up(tmp_path: Path) -> None:
+    found = missed(
+        tmp_path, (3000, *UP), (5000, *DARK), (1000, *UP), (500, "up", "down", "nothing"), (3000, *UP),
+        (4000, "up", "down", "nothing"), (3000, *UP), (3000, "up", "up", "nothing"), (2000, *UP),
+    )  # fmt: skip
+    assert found[2:] == [5, 5, 5, 5, 9, 9, 12], "media that falters for half a second takes nothing away"
+
+
 def test_what_was_told_is_taken_away_in_time_although_signalling_failed_since(tmp_path: Path) -> None:
     found = missed(tmp_path, (3000, *UP), (5000, *DARK), (2000, *UP), (1000, "down", "up", "content"), (TOLD_FOR, *UP))
     assert found[2:] == [5, 5, 0]

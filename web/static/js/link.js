@@ -3,7 +3,8 @@
  *
  * Rules
  * - A drop lasts from the last content that came to the moment both connections are back; the seconds are counted, never guessed.
- * - A line that falters as it comes back is one drop: what was missed before is not forgotten for it.
+ * - Seconds that were told and not acknowledged are never forgotten: the next drop's are added to them. A line that falters as it
+ *   comes back is one drop.
  * - A cut too short for anybody to notice is read from the transport: who sends gets the court's feedback ten times a second, so a
  *   hole in all packets is our line; a hole in what others send alone is not.
  * - "Missed" is said only of a hearing in session, to somebody who sits in it.
@@ -40,6 +41,7 @@ export class Link {
     this.dark = false; // media was lost, not signalling alone
     this.drops = 0;
     this.settling = false; // a drop has begun and its length is not known yet
+    this.before = 0; // seconds told and not acknowledged when the drop began
     this.shown = 0; // counts what was said to be missed
   }
 
@@ -63,10 +65,10 @@ export class Link {
     this.session = inSession(view) || (again && this.session);
     this.flowed = flowed || (again && this.flowed);
     this.dark &&= again;
-    if (!again) media.pulse.gap = 0;
+    if (!again) { media.pulse.gap = 0; this.before = link.missed; }
     this.settling = true;
     const routes = view?.media?.routes ?? [];
-    Object.assign(link, { lostAt: flowed ? media.pulse.at : now, missed: link.media === 'down' ? 0 : link.missed, back: false, held: routes.length ? routes : link.held });
+    Object.assign(link, { lostAt: flowed ? media.pulse.at : now, back: false, held: routes.length ? routes : link.held });
   }
 
   /** @param {Media} media */
@@ -86,13 +88,14 @@ export class Link {
 
   /** @param {number} hole in ms */
   #tell(hole) {
-    if (hole >= HOLE_MS && (this.session || inSession(this.state.view))) this.#missed(hole);
+    if (!this.state.link.missed) this.before = 0; // acknowledged meanwhile
+    if (hole >= HOLE_MS && (this.session || inSession(this.state.view))) this.#missed(this.before, hole);
   }
 
-  /** @param {number} hole in ms */
-  #missed(hole) {
+  /** @param {number} before in s @param {number} hole in ms */
+  #missed(before, hole) {
     const shown = ++this.shown;
-    this.state.link.missed = Math.round(hole / 1000);
+    this.state.link.missed = before + Math.round(hole / 1000);
     this.render();
     setTimeout(() => { if (shown === this.shown) { this.state.link.missed = 0; this.render(); } }, SHOWN_MS);
   }
@@ -131,7 +134,7 @@ export class Link {
     if (!link.lostAt && !this.settling) {
       const hole = media.pulse.lineGap;
       media.pulse.lineGap = 0;
-      if (hole > LINE_HOLE_MS && (microphone || camera) && inSession(view)) this.#missed(hole);
+      if (hole > LINE_HOLE_MS && (microphone || camera) && inSession(view)) this.#missed(link.missed, hole);
     }
     const looked = document.hidden || this.state.devices.audioOnly ? [] : routesOf(this.state).filter((r) => r.kind === 'video' && r.source === 'camera').map((r) => r.mid);
     const { still, blank } = link.media === 'up' && link.socket === 'up' ? media.pulse.standing(looked) : { still: [], blank: [] };
