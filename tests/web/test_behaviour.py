@@ -412,6 +412,16 @@ async def test_another_network_is_tried_at_once_and_not_after_the_pause(court_ho
         await screen.page.wait_for_selector("body[data-socket=up]")
 
 
+async def test_who_is_cut_off_is_told_so_about_a_button_and_not_that_some_seat_is(court_house: House) -> None:
+    async with court_house.open("party") as screen:
+        await screen.hall("room")
+        await screen.context.set_offline(True)
+        await court_house.court.hang_up()
+        await screen.page.wait_for_selector("[data-notice=link-lost]")
+        await screen.page.locator("[data-action=hand]").first.click()
+        assert await screen.page.inner_text(".toast.bad") == "还没有连接到法庭，请稍候再试。"
+
+
 async def test_the_seconds_missed_are_said_and_may_be_asked_for_again(court_house: House) -> None:
     async with court_house.open("party") as screen:
         await screen.hall("room")

@@ -122,7 +122,7 @@ function say(words, bad = false) {
 /** @type {import('./acts.js').Send} */
 async function send(type, fields = {}) {
   const answer = await connection.command(type, fields);
-  if (!answer.ok) say(answer.message || first([`refused.${answer.code}`, `page.refused.${answer.code}`]) || t('page.refused.other', { code: answer.code ?? '' }), true);
+  if (!answer.ok) say(answer.message || first([`page.refused.${answer.code}`, `refused.${answer.code}`]) || t('page.refused.other', { code: answer.code ?? '' }), true);
   return answer.ok;
 }
 
