@@ -83,7 +83,8 @@ class AtBrowser:
         await self.when("name => document.body.dataset.room === name", name)
 
     async def act(self, command: str, seat: str = "") -> None:
-        """Presses the button of a command (of a seat)."""
+        """Presses the button of a command (of a seat), once the page is connected."""
+        await self.when("() => document.body.dataset.socket === 'up'")
         where = f'[data-command="{command}"]' + (f'[data-seat="{seat}"]' if seat else "")
         await self.page.locator(where).first.click()
         refused = await self.page.evaluate("document.querySelector('.toast.bad')?.textContent")
