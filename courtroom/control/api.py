@@ -104,6 +104,26 @@ class Copy:
     made_at: int | None = None
 
 
+class Copies(Protocol):
+    """The marked copies of one hearing."""
+
+    def listed(self) -> Sequence[Copy]:
+        """Every recipient's copy, the oldest first; who may see which is ``hearing.access.may_see_copy``."""
+        ...
+
+    async def issue(self, recipient: str, purpose: str, by: str) -> Copy:
+        """Orders a copy, on record before it is begun. ``Refused``: ``no_archive``, ``copy_recipient``,
+        ``too_many_copies``.
+        """
+        ...
+
+    async def read(self, copy: str, reader: str) -> Path:
+        """Path of a finished copy after the download is in the ledger. ``Refused``: ``not_found``,
+        ``copy_not_ready``.
+        """
+        ...
+
+
 class Listed(Protocol):
     """What lists show of a hearing, open or not; ``hearing`` may lack what only its own pages show, ``names`` too."""
 
@@ -204,21 +224,8 @@ class Courtroom(Protocol):
         """Folder of the sealed bag after the export is in the ledger. ``Refused("no_archive")`` before the seal."""
         ...
 
-    def copies(self) -> Sequence[Copy]:
-        """Every recipient's copy, the oldest first; who may see which is ``hearing.access.may_see_copy``."""
-        ...
-
-    async def issue_copy(self, recipient: str, purpose: str, by: str) -> Copy:
-        """Orders a copy, on record before it is begun. ``Refused``: ``no_archive``, ``copy_recipient``,
-        ``too_many_copies``.
-        """
-        ...
-
-    async def read_copy(self, copy: str, reader: str) -> Path:
-        """Path of a finished copy after the download is in the ledger. ``Refused``: ``not_found``,
-        ``copy_not_ready``.
-        """
-        ...
+    @property
+    def copies(self) -> Copies: ...
 
     async def speakers(self) -> dict[str, Any]:
         """Who spoke when: ``{"state": none | working | ready | failed, "speakers": [{"seat", "spans"}]}``."""

@@ -15,25 +15,26 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
-from courtroom.control.api import Archive, Copy, Session
+from courtroom.control.api import Archive, Copies, Session
 from courtroom.control.archive import ArchiveJobs
 from courtroom.control.capture import CaptureWriter
 from courtroom.control.certificates import Certificates
 from courtroom.control.clock import CourtClock
 from courtroom.control.closing import Closing
 from courtroom.control.connections import Connections, Evidence, fact
-from courtroom.control.heads import EVERY_S, Heads
+from courtroom.control.heads import Heads
 from courtroom.control.heard import Heard
 from courtroom.control.inbox import Inbox
 from courtroom.control.media import Desired, MediaPlane
 from courtroom.control.notify.notices import Notices
 from courtroom.control.recording import Recording
 from courtroom.control.relay import Relay
-from courtroom.control.rulings import with_draft
+from courtroom.control.rounds import Rounds
+from courtroom.control.rulings import drafted
 from courtroom.control.screens import screen
 from courtroom.control.second import SecondCopies
 from courtroom.control.speech import Speech
@@ -44,21 +45,17 @@ from courtroom.hearing.access import Edge, edges, media_room
 from courtroom.hearing.commands import (
     Command,
     Leave,
-    ObserveLapse,
     ObserveLoss,
     Rule,
 )
 from courtroom.hearing.decide import decide
 from courtroom.hearing.events import CaptureNoted, DevicesChanged, Event, RecordingEnded, RecordingStarted
-from courtroom.hearing.evolve import evolve, settle
-from courtroom.hearing.guards import allowed
+from courtroom.hearing.evolve import evolve
 from courtroom.hearing.ledger import Entry, SignedHead, entry_for, from_line
 from courtroom.hearing.model import Hearing, RoomKind
 from courtroom.hearing.rooms import must_be_isolated
 from courtroom.hearing.view import presence_report
 from courtroom.store.ports import Ledgers
-
-LOOK_EVERY_S: Final = 2.0
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -115,6 +112,7 @@ class CourtroomActor:
         )  # fmt: skip
         self.connections = Connections(self, clock)
         self._closing: Closing = Closing(self, archives, clock)
+        self._rounds = Rounds(self, self._speech, clock)
         self._tasks: list[asyncio.Task[None]] = []
         self._beside: set[asyncio.Task[None]] = set()
 
@@ -123,8 +121,8 @@ class CourtroomActor:
     def start(self) -> None:
         self._tasks = [
             asyncio.create_task(self._inbox.run(), name=f"courtroom-{self.id}"),
-            asyncio.create_task(self._sign_now_and_then(), name=f"heads-{self.id}"),
-            asyncio.create_task(self._look_now_and_then(), name=f"looks-{self.id}"),
+            asyncio.create_task(self._rounds.sign(), name=f"heads-{self.id}"),
+            asyncio.create_task(self._rounds.look(), name=f"looks-{self.id}"),
         ]
 
     async def recover(self) -> None:
@@ -160,7 +158,7 @@ class CourtroomActor:
     async def shelve(self) -> bool:
         """Has the store know that nothing is owed to this hearing's record; False when that is not so."""
         found = await self._closing.shelved()
-        await self._sign_head()
+        await self.head()
         return found is not None and await self._ledgers.shelve(found, self._fence)
 
     async def close(self) -> None:
@@ -174,7 +172,7 @@ class CourtroomActor:
         for task in (*self._tasks, *self._beside):
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        await self._sign_head()
+        await self.head()
 
     # --- looking ----------------------------------------------------------------------------------
 
@@ -194,8 +192,17 @@ class CourtroomActor:
     def archive(self) -> Archive:
         return self._closing.archive
 
+    @property
+    def waiting(self) -> bool:
+        """Whether anything waits for its turn."""
+        return bool(len(self._inbox))
+
     def presence(self) -> dict[str, Any]:
         return presence_report(self._hearing, self._names, self._clock.now())
+
+    @property
+    def copies(self) -> Copies:
+        return self._closing.copies
 
     async def ledger(self) -> list[Entry]:
         return await self._ledgers.entries(self.id)
@@ -211,7 +218,7 @@ class CourtroomActor:
         return await self._ledgers.entries_of(self.id, types)
 
     async def head(self) -> SignedHead:
-        return await self._sign_head()
+        return await self._heads.of(self._last)
 
     # --- asking -----------------------------------------------------------------------------------
 
@@ -219,7 +226,7 @@ class CourtroomActor:
         if isinstance(command, Leave):
             return await self._inbox.do(lambda: self._leave(command))
         if isinstance(command, Rule):
-            ruling = await self._drafted(command)
+            ruling = await drafted(self._hearing, command, self._clock.now(), self.ledger)
             return await self._inbox.do(lambda: self._rule(ruling))
         return await self._inbox.do(lambda: self.carry_out(command))
 
@@ -274,36 +281,20 @@ class CourtroomActor:
     async def export_archive(self, reader: str) -> Path:
         return await self._closing.export(reader)
 
-    def copies(self) -> Sequence[Copy]:
-        return self._closing.copies.listed()
-
-    async def issue_copy(self, recipient: str, purpose: str, by: str) -> Copy:
-        return await self._closing.copies.issue(recipient, purpose, by)
-
-    async def read_copy(self, copy: str, reader: str) -> Path:
-        return await self._closing.copies.read(copy, reader)
-
     async def speakers(self) -> dict[str, Any]:
         return await self._closing.speakers()
 
     async def settle_recording(self, take: str) -> None:
         """Returns when every captured packet is sealed on disk and every seal is in the ledger under a signed head."""
         await self._closing.settle(take)
-        await self._inbox.do(self._sign_head)
-
-    async def _drafted(self, command: Rule) -> Rule:
-        """A ruling names the draft that lay before the judge. Not in turn: a long ledger takes seconds to replay."""
-        now = self._clock.now()
-        if not allowed(settle(self._hearing, now), "rule", command.actor, now, command.seat):
-            return command  # the court core says why not
-        return await with_draft(command, await self.ledger())
+        await self._inbox.do(self.head)
 
     async def _rule(self, command: Rule) -> int:
         """The head over a ruling is signed at once."""
         seq = await self.carry_out(command)
         try:
-            await self._sign_head()
-        except Unavailable as error:  # the ruling stands; the next turn of ``_sign_now_and_then`` signs it
+            await self.head()
+        except Unavailable as error:  # the ruling stands; the next round signs it
             log.error("head_not_saved", hearing=self.id, code=error.code)
         return seq
 
@@ -347,7 +338,8 @@ class CourtroomActor:
             raise
         self.faults.pop("store_failed", None)
         self._hearing, self._last = after, entries[-1]
-        self._send_notices(entries)
+        if self._notices is not None:
+            self._notices.recorded(self, entries)
         await self.widen()
         self._after(events)
         await self.tell()
@@ -370,19 +362,12 @@ class CourtroomActor:
     async def widen(self) -> None:
         await self.media.settle(self._desired(self._hearing, edges(self._hearing)))
 
-    def _send_notices(self, entries: Sequence[Entry]) -> None:
-        """Prompts and warnings leave the house as soon as they stand in the ledger."""
-        for entry in entries:
-            step = {"prompted": "prompt", "warned": "warning"}.get(entry.type)
-            if step is not None and self._notices is not None:
-                self._notices.post(self, entry.body["seat"], entry.seq, step)
-
     def _after(self, events: Sequence[Event]) -> None:
         """What follows from events outside the court core."""
         for event in events:
             match event:
                 case RecordingEnded():
-                    self.post(self._note_speech)
+                    self.post(self._rounds.note_speech)
                     self.post(self._closing.finish)
                 case DevicesChanged(seat=seat, microphone=microphone, camera=camera):
                     self.connections.signals.devices(seat, microphone, camera)
@@ -413,44 +398,3 @@ class CourtroomActor:
             if self._shown.get(seat) != (session.id, shown):
                 self._shown[seat] = (session.id, shown)
                 session.push_view(picture)
-
-    # --- by the clock -----------------------------------------------------------------------------
-
-    async def _note_speech(self) -> None:
-        note = self._speech.note(self._clock.now())
-        if note is not None:
-            await self.carry_out(note)
-
-    async def _sign_now_and_then(self) -> None:
-        """A chain alone misses truncation: the head is signed at least every ten seconds while things happen."""
-        while True:
-            await asyncio.sleep(EVERY_S)
-            try:
-                await self._sign_head()
-            except Unavailable as error:
-                log.error("head_not_saved", hearing=self.id, code=error.code)
-
-    def _watch_port(self) -> None:
-        """The bench is told when our own media port hears nobody."""
-        port, now = self.media.port(), self._clock.now()
-        if port is None or not port.silent(now):
-            self.faults.pop("media_port_silent", None)
-        elif "media_port_silent" not in self.faults:
-            self.faults["media_port_silent"] = now
-
-    async def _look_now_and_then(self) -> None:
-        """What time alone changes (connection quality, permissions running out) reaches the screens as well."""
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            self.connections.read_lines()
-            self._watch_port()
-            if self._speech.due(self._clock.now()):
-                self.post(self._note_speech)
-            proposal = self._hearing.proposal
-            if proposal is not None and self._clock.now() >= proposal.until:
-                self.post(lambda: self.carry_out(ObserveLapse()))
-            if self.connections.sessions and not len(self._inbox):
-                self.post(self.tell)
-
-    async def _sign_head(self) -> SignedHead:
-        return await self._heads.of(self._last)

@@ -70,7 +70,7 @@ class RecipientCopies:
         purpose = body.purpose.strip()
         if not purpose or not values.plain_text(purpose, MAX_PURPOSE):
             raise Refused("bad_body", {"at": "$.purpose"})
-        copy = await courtroom.issue_copy(body.recipient, purpose, asker)
+        copy = await courtroom.copies.issue(body.recipient, purpose, asker)
         location = f"/api/v1/hearings/{courtroom.id}/copies/{copy.id}"
         return _json({"id": copy.id, "state": copy.state}, status=202, Location=location)
 
@@ -78,7 +78,7 @@ class RecipientCopies:
         courtroom, asker = await self._asker(request)
         if asker != STAFF and not access.may_have_copy(courtroom.hearing, asker):
             raise not_found()
-        seen = [answer(copy) for copy in courtroom.copies() if _may_see(courtroom, asker, copy)]
+        seen = [answer(copy) for copy in courtroom.copies.listed() if _may_see(courtroom, asker, copy)]
         return _json(CopyList(seen))
 
     async def show(self, request: web.Request) -> web.Response:
@@ -96,7 +96,7 @@ class RecipientCopies:
         wanted = request.match_info["copy"]
         if not _COPY.fullmatch(wanted):
             raise not_found()
-        found = next((copy for copy in courtroom.copies() if copy.id == wanted), None)
+        found = next((copy for copy in courtroom.copies.listed() if copy.id == wanted), None)
         if found is None or not _may_see(courtroom, asker, found):
             raise not_found()
         return found
@@ -107,7 +107,7 @@ class RecipientCopies:
         later = _LATER.fullmatch(request.headers.get("Range", "").replace(" ", "")) is not None
         if later and begun is not None and now - begun[0] < READ_S:
             return begun[1]
-        path = await courtroom.read_copy(copy, asker)
+        path = await courtroom.copies.read(copy, asker)
         self._readings[key] = (now, path)
         self._readings.move_to_end(key)
         while len(self._readings) > MAX_READINGS:

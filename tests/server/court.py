@@ -18,8 +18,8 @@ from aiohttp import web
 
 from courtroom import config
 from courtroom.config import Settings
-from courtroom.control.api import Archive, Copy, Created, HearingPlan, IssuedSeat, Session
-from courtroom.control.copies import Copies
+from courtroom.control.api import Archive, Created, HearingPlan, IssuedSeat, Session
+from courtroom.control.copies import Copies, CopyJobs
 from courtroom.errors import Refused
 from courtroom.hearing.commands import Command, ObserveArrival, ObserveEvidence, ObserveLoss
 from courtroom.hearing.decide import decide
@@ -60,7 +60,7 @@ class Room:
         self.readers: list[str] = []
         self.archive = Archive()
         self.video: Path | None = None
-        self.work: Copies | None = None
+        self.copies = Copies(self, CopyJobs(Path(), Path(), None, lambda bag: bag), now)
         self.spoken: dict[str, Any] = {"state": "none", "speakers": []}
         self.bug: type[Exception] | None = None
         event = found(plan.case, plan.policy, plan.scheduled_at, tuple(one.plan for one in plan.seats))
@@ -163,17 +163,6 @@ class Room:
         assert self.archive.bag is not None
         self.readers.append(reader)
         return self.archive.bag
-
-    def copies(self) -> Sequence[Copy]:
-        return self.work.listed() if self.work is not None else ()
-
-    async def issue_copy(self, recipient: str, purpose: str, by: str) -> Copy:
-        assert self.work is not None
-        return await self.work.issue(recipient, purpose, by)
-
-    async def read_copy(self, copy: str, reader: str) -> Path:
-        assert self.work is not None
-        return await self.work.read(copy, reader)
 
     async def speakers(self) -> dict[str, Any]:
         return self.spoken

@@ -44,10 +44,10 @@ def _write(path: Path) -> None:
 async def sealed(made: Made, tmp_path: Path) -> AsyncIterator[Made]:
     room: Any = made.room
     room.jobs = Bench(tmp_path)
-    room.work = Copies(room, room.jobs, now)
+    room.copies = Copies(room, room.jobs, now)
     room.archive = Archive("sealed", 100, None, tmp_path, {})
     yield made
-    await room.work.close()
+    await room.copies.close()
 
 
 def url(made: Made, rest: str = "") -> str:
@@ -64,7 +64,7 @@ async def order(
 
 async def ready(made: Made, http: aiohttp.ClientSession, copy: str) -> dict[str, Any]:
     room: Any = made.room
-    for task in list(room.work._tasks):
+    for task in list(room.copies._tasks):
         await task
     async with http.get(url(made, f"/{copy}"), headers=made.running.staff) as answer:
         assert answer.status == 200
@@ -149,7 +149,7 @@ async def test_who_may_order_and_for_whom(sealed: Made, http: aiohttp.ClientSess
 
 async def test_before_the_seal_there_are_no_copies(made: Made, http: aiohttp.ClientSession, tmp_path: Path) -> None:
     room: Any = made.room
-    room.work = Copies(room, Bench(tmp_path), now)
+    room.copies = Copies(room, Bench(tmp_path), now)
     status, told = await order(made, http)
     assert (status, told["code"]) == (404, "no_archive")
 
@@ -192,11 +192,11 @@ async def test_after_a_restart_the_ledger_is_the_list(
     await ready(sealed, http, gone["id"])
     await asyncio.to_thread(room.jobs.file(sealed.id, gone["id"]).unlink)
     labels = dict(room.jobs.labels)
-    await room.work.close()
+    await room.copies.close()
     room.jobs = Bench(tmp_path)
-    room.work = Copies(room, room.jobs, now)
-    await room.work.resume()
-    states = {copy.id: copy.state for copy in room.copies()}
+    room.copies = Copies(room, room.jobs, now)
+    await room.copies.resume()
+    states = {copy.id: copy.state for copy in room.copies.listed()}
     assert states == {kept["id"]: "ready", gone["id"]: "queued"}
     assert (await ready(sealed, http, gone["id"]))["state"] == "ready"
     assert room.jobs.labels == {gone["id"]: labels[gone["id"]]}, "the same marks, of the same time"

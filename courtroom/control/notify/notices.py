@@ -22,6 +22,7 @@ from courtroom.control.api import Courtroom
 from courtroom.control.notify.letter import Letter, Notifier
 from courtroom.errors import CourtroomError, Refused, Unavailable
 from courtroom.hearing.commands import ObserveDelivery
+from courtroom.hearing.ledger import Entry
 from courtroom.hearing.model import DeliveryState, Notice
 from courtroom.store.ports import NoticeLink, Registry
 from courtroom.store.secrets import new_token, token_hash
@@ -69,6 +70,13 @@ class Notices:
                 continue
             self._pending[courtroom.id] += 1
             self._spawn(self._deliver(courtroom, seat, notice, step, notifier))
+
+    def recorded(self, courtroom: Courtroom, entries: Sequence[Entry]) -> None:
+        """Prompts and warnings leave the house as soon as they stand in the ledger."""
+        for entry in entries:
+            step = {"prompted": "prompt", "warned": "warning"}.get(entry.type)
+            if step is not None:
+                self.post(courtroom, entry.body["seat"], entry.seq, step)
 
     def resume(self, courtroom: Courtroom) -> None:
         """After a restart: what was not handed over is sent."""
