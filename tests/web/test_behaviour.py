@@ -412,6 +412,27 @@ async def test_another_network_is_tried_at_once_and_not_after_the_pause(court_ho
         await screen.page.wait_for_selector("body[data-socket=up]")
 
 
+PATIENT = (
+    "const at = setTimeout; window.setTimeout = (what, ms, ...given) => at(what, ms === 4000 ? 60000 : ms, ...given);"
+)
+"""A blip may last a minute here: the machine may be slow, and what is asked is whether the button waits at all."""
+
+
+async def test_button_pressed_while_signalling_falters_is_carried_out_when_it_is_back(court_house: House) -> None:
+    async with court_house.open("party", script=PATIENT) as screen:
+        await screen.hall("room")
+        await screen.page.wait_for_selector("body[data-socket=up]")
+        await screen.context.set_offline(True)
+        await court_house.court.hang_up()
+        await screen.page.wait_for_selector("body[data-socket=down]")
+        court_house.court.commands.clear()
+        await screen.page.locator("[data-action=hand]").first.click()
+        assert not court_house.court.commands
+        await screen.context.set_offline(False)
+        await sent(court_house, "raise_hand")
+        assert await screen.page.locator(".toast.bad").count() == 0
+
+
 async def test_who_is_cut_off_is_told_so_about_a_button_and_not_that_some_seat_is(court_house: House) -> None:
     async with court_house.open("party") as screen:
         await screen.hall("room")

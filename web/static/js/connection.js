@@ -2,12 +2,15 @@
  * Signalling: one Socket.IO connection of this seat (web/PROTOCOL.md section 4).
  *
  * Rules: reconnects for ever by itself, except when another login took the seat or the seat was removed; a command is
- * answered or fails after `ANSWER_MS`, never hangs; the server's view is handed on whole.
+ * answered or fails after `ANSWER_MS`, never hangs; one that is given while signalling is away for a moment goes out when it is back,
+ * or fails after `BLIP_MS`; the server's view is handed on whole.
  */
 
 import { io } from '/static/vendor/socket.io.esm.min.js';
 
 const ANSWER_MS = 8000;
+const BLIP_MS = 4000;
+const MAX_WAITING = 8;
 /** One attempt may take three times what the last good one took, at first: after a cut TCP's own back-off would cost seconds. */
 const ATTEMPT_MS = { least: 500, first: 1500, most: 8000 };
 const QUICK = 12; // attempts before the pauses grow: many seats come back at once to a court that was restarted
@@ -26,6 +29,7 @@ export class Connection {
   /** @param {string} seat @param {string} lang @param {Listener} listener */
   constructor(seat, lang, listener) {
     this.final = false;
+    this.waiting = 0; // commands that wait for signalling
     this.auth = { seat, lang, page: Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, '0')).join('') };
     this.socket = io('/hearing', {
       auth: (/** @type {(auth: object) => void} */ give) => give(this.auth),
@@ -94,13 +98,26 @@ export class Connection {
     this.auth = { ...this.auth, lang };
   }
 
+  /** @returns {Promise<boolean>} whether signalling is there, soon at the latest */
+  async #there() {
+    if (this.socket.connected || this.final || this.waiting >= MAX_WAITING) return this.socket.connected;
+    this.waiting += 1;
+    await new Promise((done) => {
+      const over = () => { clearTimeout(timer); this.socket.off('connect', over); done(true); };
+      const timer = setTimeout(over, BLIP_MS);
+      this.socket.on('connect', over);
+    });
+    this.waiting -= 1;
+    return this.socket.connected;
+  }
+
   /**
    * @param {string} type
    * @param {Record<string, unknown>} [fields]
    * @returns {Promise<Answer>}
    */
   async command(type, fields = {}) {
-    if (!this.socket.connected) return { ok: false, code: 'not_connected' };
+    if (!(await this.#there())) return { ok: false, code: 'not_connected' };
     try {
       return await this.socket.timeout(ANSWER_MS).emitWithAck('command', { type, ...fields });
     } catch {
