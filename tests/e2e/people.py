@@ -31,7 +31,7 @@ EARS = (Path(__file__).parent / "ears.js").read_text(encoding="utf-8")
 CLAPPER = (Path(__file__).parent / "clapper.js").read_text(encoding="utf-8")
 FAILED = Path("build/screens/failed")
 """Where every page is pictured when a test fails."""
-SLOW = 60_000
+SLOW = 120_000
 """Milliseconds a page may take on a shared machine; no test is about speed."""
 
 

@@ -14,7 +14,7 @@ from playwright.async_api import Playwright
 
 from tests.e2e.court import STAFF, Court, Issued, until
 from tests.e2e.devices import CLERK, DEFENDANT, EVERYBODY, JUDGE, PLAINTIFF, WITNESS, Person
-from tests.e2e.people import AtBrowser, at_browsers
+from tests.e2e.people import SLOW, AtBrowser, at_browsers
 from tests.e2e.programme import PART_S, Part, check_archive
 
 pytestmark = pytest.mark.e2e
@@ -51,7 +51,7 @@ async def hears_exactly(person: AtBrowser, tones: set[int]) -> None:
         heard.update(now & tones)
         return heard == tones and now - tones <= {0}
 
-    await until(exactly)
+    await until(exactly, SLOW / 1000)
 
 
 async def nothing_of_the_hearing(witness: AtBrowser, hearing: Issued) -> None:
