@@ -12,7 +12,9 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -32,6 +34,8 @@ from courtroom.server.schemas import Body, decode
 from courtroom.store.ports import JournalTip, Registry
 
 MAX_ENTRIES: Final = 200
+MAX_UPLOADS: Final = 4
+"""Of one seat under way at once: a browser gives one up after ten seconds and begins the next."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 Millis = Annotated[int, msgspec.Meta(ge=0, le=clientjournal.MAX_MS)]
@@ -86,7 +90,7 @@ class Journals:
         self._registry = registry
         self._limits = limits
         self._rate = Buckets(limits.journal)
-        self._busy: set[str] = set()
+        self._turns: dict[str, _Turn] = {}
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_post("/api/v1/hearings/{id}/journal", self.take)
@@ -112,15 +116,27 @@ class Journals:
         if request.content_type != "application/json":
             raise BadMessage("unsupported_media_type")
         body = decode(await body_of(request, self._limits.json, self._limits.body_s), JournalBody)
-        if seated.seat in self._busy or not self._rate.take(seated.seat):
+        if not self._rate.take(seated.seat):
             raise Refused("too_fast")
-        self._busy.add(seated.seat)
-        try:
+        async with self._turn(seated.seat):
             tip = await self._taken(seated, body)
-        finally:
-            self._busy.discard(seated.seat)
         answer = JournalAnswer(tip.n, "broken" if tip.broken else "ok", t1, court_now())
         return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, seat: str) -> AsyncIterator[None]:
+        """One upload of a seat after the other: one that its browser gave up may still be on its way to the disk."""
+        turn = self._turns.setdefault(seat, _Turn())
+        if turn.uploads >= MAX_UPLOADS:
+            raise Refused("too_fast")
+        turn.uploads += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.uploads -= 1
+            if not turn.uploads:
+                del self._turns[seat]
 
     async def _taken(self, seated: Seated, body: JournalBody) -> JournalTip:
         courtroom, seat = seated.courtroom, seated.seat
@@ -178,6 +194,16 @@ class Journals:
                 "offset_us": clock.offset_us, "error_us": clock.error_us,
             }  # fmt: skip
             await courtroom.submit(ObserveJournal(seat=seat, what="kept", detail=kept))
+
+
+class _Turn:
+    """Whose turn it is among the uploads of one seat, of which there are so many."""
+
+    __slots__ = ("lock", "uploads")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.uploads = 0
 
 
 class _Upload:

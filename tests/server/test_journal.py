@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 
 from courtroom.hearing.commands import ObserveArrival, ObserveLoss
 from courtroom.hearing.model import Spell
+from courtroom.server.journal import MAX_UPLOADS
 from courtroom.server.limits import Limits, Rate
+from courtroom.store.memory import MemoryRegistry
 from tests.server.conftest import Made, make
 from tests.server.court import now, serving, settings
 from tests.server.journals import Writer
@@ -226,3 +229,30 @@ async def test_uploads_are_bounded(tmp_path: Any, http: aiohttp.ClientSession) -
         assert (await send(made, http, journal.body(after=5), status=409))["code"] == "journal_full"
         await send(made, http, {**journal.body(), "entries": []})
         assert (await send(made, http, {**journal.body(), "entries": []}, status=429))["code"] == "too_fast"
+
+
+async def test_an_upload_waits_for_the_one_its_browser_gave_up(
+    made: Made, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, kept = asyncio.Event(), MemoryRegistry.add_journal
+
+    async def slow(*words: Any) -> None:
+        await disk.wait()
+        await kept(*words)
+
+    monkeypatch.setattr(MemoryRegistry, "add_journal", slow)
+    journal = writer(made)
+    journal.write("online", now())
+    path = f"{made.running.url}/api/v1/hearings/{made.id}/journal"
+
+    async def upload() -> tuple[int, dict[str, Any]]:
+        async with http.post(path, json=journal.body(), headers=made.bearer("plaintiff")) as answer:
+            return answer.status, await answer.json()
+
+    uploads = [asyncio.create_task(upload()) for _ in range(MAX_UPLOADS + 1)]
+    (first,), rest = await asyncio.wait(uploads, return_when=asyncio.FIRST_COMPLETED)
+    status, told = first.result()
+    assert (status, told["code"]) == (429, "too_fast"), "no more than so many wait"
+    disk.set()
+    assert [(status, told["acked"]) for status, told in await asyncio.gather(*rest)] == [(200, 1)] * MAX_UPLOADS
+    assert noted(made) == [], "the same entry again is nothing to be noted"
