@@ -132,6 +132,8 @@ def attribute(evidence: Iterable[Mapping[str, str | int]], context: Context | No
         (PAGE_HIDE in live and SOCKET_DROPPED in live, Cause.CLOSED_PAGE),
         (bool(facts & {BATTERY_LOW, CLIENT_SLEPT}) and bool(facts & _SILENT), Cause.POWER_SUSPECTED),
         (PAGE_CRASHED in facts and PAGE_HIDE not in facts and bool(facts & _ENDED), Cause.DEVICE_FAILURE),
+        # a browser without any network knows: however bad the line was before, then it was gone
+        (CLIENT_OFFLINE in facts and PAGE_HIDE not in facts, Cause.NETWORK_LOST),
         (HIGH_LOSS in facts, Cause.NETWORK_DEGRADED),
         (bool(facts & _SILENT) and PAGE_HIDE not in facts, Cause.NETWORK_LOST),
         (bool(facts & {CAMERA_LOST, MICROPHONE_LOST, PERMISSION_REVOKED}), Cause.DEVICE_FAILURE),

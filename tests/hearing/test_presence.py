@@ -55,6 +55,8 @@ def test_the_order_of_evidence_does_not_matter(facts: list[str], random: object)
         (("socket_closed_clean",), Cause.UNKNOWN),
         (("media_silent",), Cause.NETWORK_LOST),
         (("socket_dropped", "high_loss"), Cause.NETWORK_DEGRADED),
+        (("media_silent", "high_loss", "client_offline"), Cause.NETWORK_LOST),
+        (("high_loss", "client_offline", "worker_died"), Cause.PLATFORM_FAILURE),
         (("heartbeat_silent", "battery_low"), Cause.POWER_SUSPECTED),
         (("camera_lost",), Cause.DEVICE_FAILURE),
         (("media_silent", "peers_dropped_together"), Cause.PLATFORM_FAILURE),
