@@ -1,18 +1,23 @@
 // Reads what a person at this page sees and hears: pixels of every tile, peaks of everything that is played.
 (() => {
-  const hold = { context: null, nodes: new Map() };
+  const hold = { context: null, nodes: new Map(), peers: [] };
+  const Real = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Real { constructor(...all) { super(...all); hold.peers.push(this); } };
 
+  // A source keeps the track it was made with: after a new connection the same stream holds another one.
   function analyser(element) {
-    const stream = element.srcObject;
-    if (!stream || !stream.getAudioTracks().length) return null;
+    const track = element.srcObject?.getAudioTracks()[0];
+    if (!track) return null;
     const known = hold.nodes.get(element);
-    if (known && known.stream === stream) return known.node;
+    if (known?.track === track) return known.node;
+    known?.source.disconnect();
     hold.context ??= new AudioContext({ sampleRate: 48000 });
     const node = hold.context.createAnalyser();
     node.fftSize = 2048;
     node.smoothingTimeConstant = 0;
-    hold.context.createMediaStreamSource(stream).connect(node);
-    hold.nodes.set(element, { stream, node });
+    const source = hold.context.createMediaStreamSource(new MediaStream([track]));
+    source.connect(node);
+    hold.nodes.set(element, { track, source, node });
     return node;
   }
 
@@ -65,5 +70,23 @@
     return tiles;
   }
 
-  window.__ears = { hear, see };
+  // What the sound here hangs on, for the words of a failed test: elements, audio graph, received and sent streams.
+  async function hearing() {
+    const rows = [...document.querySelectorAll("audio")].map((one) => [one.dataset.mid, one.paused ? "paused" : "plays",
+      one.readyState, one.srcObject?.getAudioTracks().map((track) => `${track.readyState}${track.muted ? " muted" : ""}`)]);
+    const streams = [];
+    for (const pc of hold.peers.filter((one) => one.connectionState !== "closed")) {
+      for (const one of (await pc.getStats()).values()) {
+        if (one.kind !== "audio") continue;
+        if (one.type === "inbound-rtp") {
+          streams.push([pc.connectionState, one.mid, one.packetsReceived, one.packetsLost, one.totalSamplesReceived,
+            one.concealedSamples, Math.round(1000 * one.totalAudioEnergy)]);
+        } else if (one.type === "outbound-rtp") streams.push([pc.connectionState, one.mid, one.packetsSent, one.active]);
+        else if (one.type === "media-source") streams.push(["source", Math.round(1000 * one.totalAudioEnergy)]);
+      }
+    }
+    return { rows, streams, graph: [hold.context?.state, hold.context?.currentTime], clock: performance.now() / 1000 };
+  }
+
+  window.__ears = { hear, see, hearing };
 })();

@@ -45,6 +45,11 @@ async def hears(person: AtBrowser, tones: set[int]) -> bool:
     return await person.tones() == tones
 
 
+async def hear_each_other(sitting: dict[str, AtBrowser]) -> None:
+    for person, other in (PEOPLE, PEOPLE[::-1]):
+        await until(lambda one=sitting[person.role], tone=other.tone: hears(one, {tone}))
+
+
 async def causes(court: Court, hearing: Issued, person: Person) -> list[str]:
     """Causes of the person's interruptions so far, in order, as attributed last."""
     timeline = await court.timeline(hearing.id, hearing.seat(person))
@@ -56,11 +61,12 @@ async def test_a_killed_media_worker_is_our_fault_and_everybody_comes_back(
 ) -> None:
     async with at_browsers(playwright, PEOPLE, tmp_path) as sitting:
         hearing = await in_session(court, sitting)
+        await hear_each_other(sitting)
         before = court.kill_child("courtroom.worker")
         await until(lambda: new_worker(court, before))
         await until(lambda: all_connected(court, hearing), 60)
         await see_each_other(sitting, hearing)
-        await until(lambda: hears(sitting[JUDGE.role], {PLAINTIFF.tone}))
+        await hear_each_other(sitting)
         for person in PEOPLE:
             assert set(await causes(court, hearing, person)) == {"platform_failure"}
         state = await court.get(f"/api/v1/hearings/{hearing.id}")
@@ -145,11 +151,13 @@ async def test_a_pulled_cable_is_a_lost_network_and_never_a_will(playwright: Pla
                 await plaintiff.room("courtroom")
                 await judge.act("open_hearing")
                 await see_each_other(sitting, hearing)
+                await hear_each_other(sitting)
                 far.down()
                 await until(lambda: last_cause(court, hearing, "network_lost"))
                 far.up()
                 await until(lambda: all_connected(court, hearing), 90)
                 await see_each_other(sitting, hearing)
+                await hear_each_other(sitting)
                 assert "left_deliberately" not in await causes(court, hearing, PLAINTIFF)
 
 

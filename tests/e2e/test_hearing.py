@@ -45,13 +45,19 @@ async def hears_exactly(person: AtBrowser, tones: set[int]) -> None:
     Not all in one window: a starved browser has holes in its sound, and makes clicks of no tone (0) around them.
     """
     heard: set[int] = set()
+    windows: list[set[int]] = []
 
     async def exactly() -> bool:
         now = await person.tones()
+        windows.append(now)
         heard.update(now & tones)
         return heard == tones and now - tones <= {0}
 
-    await until(exactly, SLOW / 1000)
+    try:
+        await until(exactly, SLOW / 1000)
+    except AssertionError as error:
+        found = await person.page.evaluate("() => window.__ears.hearing()")
+        raise AssertionError(f"{person.person.role}: {heard} of {tones}; {windows[-9:]}; {found}") from error
 
 
 async def nothing_of_the_hearing(witness: AtBrowser, hearing: Issued) -> None:

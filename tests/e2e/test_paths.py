@@ -117,6 +117,9 @@ async def path(person: AtBrowser) -> dict[str, Any]:
     return await until(lambda: person.page.evaluate(PATH))
 
 
+ANOTHER = """used => window.__peers.slice(0, used).every((one) => one.connectionState === 'closed')
+    && window.__peers.slice(used).some((one) => one.connectionState === 'connected')"""
+MEDIA_CUT = "table inet cut {{ chain out {{ type filter hook output priority 0; th dport {port} drop; }}; }}"
 NO_UDP = "table inet no { chain out { type filter hook output priority 0; meta l4proto udp drop; }; }"
 
 
@@ -138,6 +141,25 @@ async def test_a_network_that_blocks_udp_is_no_obstacle(playwright: Playwright, 
                 assert (used["protocol"], used["address"]) == ("tcp", far.near), used
                 assert used["port"] == int(court.media[0].rsplit(":", 1)[1]), "the same number as the UDP port"
                 assert (await path(sitting[JUDGE.role]))["protocol"] == "udp"
+
+
+async def test_another_connection_in_the_same_room_sounds_and_shows(playwright: Playwright, tmp_path: Path) -> None:
+    """Media alone is cut for longer than an ICE restart may take: what was on the page plays the new one's tracks."""
+    with hosts.host() as far:
+        flags = ("--public-address", far.near, "--public-address", "127.0.0.1")
+        async with Court(tmp_path / "data", *flags, host="0.0.0.0") as court:
+            wrapper = far.wrapper(CHROMIUM, tmp_path)
+            async with hearing(court, playwright, tmp_path, wrapper, far.near) as (issued, sitting):
+                page = sitting[PLAINTIFF.role].page
+                await see_and_hear(issued, sitting)
+                played = await page.query_selector("#sound audio")
+                used = await page.evaluate("() => window.__peers.length")
+                ways.nft(far.name, MEDIA_CUT.format(port=court.media[0].rsplit(":", 1)[1]))
+                await until(lambda: page.evaluate("used => window.__peers.length > used", used))
+                ways.nft(far.name, "delete table inet cut")
+                await until(lambda: page.evaluate(ANOTHER, used))
+                await see_and_hear(issued, sitting)
+                assert await page.evaluate("played => played.isConnected", played)
 
 
 async def test_a_public_address_in_front_of_nat(playwright: Playwright, tmp_path: Path) -> None:
