@@ -165,7 +165,12 @@ def interruptions(entries: Sequence[Mapping[str, Any]], role: Mapping[str, str])
 
 
 def _facts(evidence: Iterable[Mapping[str, Any]]) -> list[str]:
-    return [f"{row['fact']} {row.get('weighs', '')}".strip() for row in evidence]
+    """Each with its weight, and what was measured where that says how bad a line, or we, were."""
+    found = []
+    for row in evidence:
+        measured = (f"{key}={row[key]}" for key in ("permille", "rtt_us", "jitter_us", "late_ms") if key in row)
+        found.append(" ".join(filter(None, (row["fact"], row.get("weighs"), *measured))))
+    return found
 
 
 def judge(outcome: Outcome, found: Sequence[dict[str, Any]], victims: frozenset[str]) -> None:

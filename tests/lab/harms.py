@@ -18,7 +18,7 @@ from playwright.async_api import Error
 
 from tests.e2e.devices import Person
 from tests.lab.carrier import Subscriber
-from tests.lab.stage import Stage, first_in_the_queue
+from tests.lab.stage import Stage
 
 APART_S = 12
 """Between two kills of a process of ours: one that dies sooner is started again with a growing pause."""
@@ -147,7 +147,6 @@ async def control_killed(stage: Stage, _victim: Person, chance: random.Random, _
     await stage.court.kill()
     await asyncio.sleep(chance.uniform(0, 2))
     await stage.court.start()
-    first_in_the_queue(stage.court)
 
 
 async def proxy_restarted(stage: Stage, _victim: Person, chance: random.Random, _before: int) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
 import socket
 import time
@@ -230,7 +229,6 @@ async def staged(playwright: Playwright, folder: Path, line: Carrier) -> AsyncIt
     """A hearing in session."""
     flags = ("--public-address", line.near, "--public-address", "127.0.0.1", "--proxy", line.near)
     async with Court(folder / "data", *flags, host="0.0.0.0") as court:
-        first_in_the_queue(court)
         port = int(court.url.rsplit(":", 1)[1])
         behind = f"http://{line.near}:{port}"  # from this address the proxy speaks to the court
         async with Proxy(folder, line.near, _free_port(line.near), behind) as proxy:
@@ -241,15 +239,6 @@ async def staged(playwright: Playwright, folder: Path, line: Carrier) -> AsyncIt
                 yield stage
             finally:
                 await stage.close()
-
-
-def first_in_the_queue(court: Court) -> None:
-    """The court's processes, and so those that come after them: a machine that is busy with browsers would else be a
-    fault of the platform, which the court rightly finds."""
-    children = Path(f"/proc/{court.pid}/task/{court.pid}/children").read_text().split()
-    for pid in (court.pid, *map(int, children)):
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, pid, -15)
 
 
 def _free_port(address: str) -> int:
