@@ -84,11 +84,14 @@ class AtBrowser:
 
     async def act(self, command: str, seat: str = "") -> None:
         """Presses the button of a command (of a seat), once the page is connected."""
-        await self.when("() => document.body.dataset.socket === 'up'")
-        where = f'[data-command="{command}"]' + (f'[data-seat="{seat}"]' if seat else "")
-        await self.page.locator(where).first.click()
+        await self.press(f'[data-command="{command}"]' + (f'[data-seat="{seat}"]' if seat else ""))
         refused = await self.page.evaluate("document.querySelector('.toast.bad')?.textContent")
         assert not refused, (command, refused)
+
+    async def press(self, button: str) -> None:
+        """Presses what tells the court something, once the page is connected; who is not would be told so."""
+        await self.when("() => document.body.dataset.socket === 'up'")
+        await self.page.locator(button).first.click()
 
     # --- senses -----------------------------------------------------------------------------------
 

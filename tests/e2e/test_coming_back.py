@@ -123,8 +123,8 @@ async def test_causes_of_leaving_are_told_apart(court: Court, playwright: Playwr
         await see_each_other(sitting, hearing)
 
         # The leave button, asked once
-        await plaintiff.page.locator('[data-action="leave"]').first.click()
-        await plaintiff.page.locator('[data-action="confirm_leave"]').click()
+        await plaintiff.press('[data-action="leave"]')
+        await plaintiff.press('[data-action="confirm_leave"]')
         await until(lambda: last_cause(court, hearing, "left_deliberately"))
 
 
@@ -214,7 +214,7 @@ async def gap_of(court: Court, hearing: Issued, reason: str) -> list[dict[str, A
 
 async def judge_closes(judge: AtBrowser) -> None:
     await judge.act("close_hearing")
-    await judge.page.locator('#dialog-close_hearing [data-action="confirm"]').click()
+    await judge.press('#dialog-close_hearing [data-action="confirm"]')
     await judge.when("() => document.body.dataset.phase === 'closed'")
 
 

@@ -123,12 +123,12 @@ async def test_a_hearing_runs_from_summons_to_verified_archive(
         await everyone_sees_and_hears(sitting, hearing, COURT)
 
         # A raised hand is seen by the judge; leaving on purpose is the leave button
-        await plaintiff.page.locator('[data-action="hand"]').first.click()
+        await plaintiff.press('[data-action="hand"]')
         await until(lambda: hand_is_up(judge, hearing))
 
         after = await some_seconds(COURT)
         await judge.act("close_hearing")
-        await judge.page.locator('#dialog-close_hearing [data-action="confirm"]').click()
+        await judge.press('#dialog-close_hearing [data-action="confirm"]')
         await judge.when("() => document.body.dataset.phase === 'closed'")
         for name, one in sitting.items():
             problems = [line for line in one.console if line.startswith("error") and "favicon" not in line]

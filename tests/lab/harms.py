@@ -30,12 +30,12 @@ Harm = Callable[[Stage, Person, random.Random, int], Awaitable[None]]
 
 
 async def leave_click(stage: Stage, victim: Person, _chance: random.Random, before: int) -> None:
-    page = stage.seated[victim.role].at.page
-    await page.locator('[data-action="leave"]').first.click()
-    await page.locator('[data-action="confirm_leave"]').click()
+    at = stage.seated[victim.role].at
+    await at.press('[data-action="leave"]')
+    await at.press('[data-action="confirm_leave"]')
     await stage.gone(victim, before)
-    await page.locator('[data-action="return"]').click()
-    await stage.seated[victim.role].at.room("waiting")
+    await at.page.locator('[data-action="return"]').click()
+    await at.room("waiting")
     await stage.judge.act("admit", stage.hearing.seat(victim))
 
 
