@@ -1,8 +1,9 @@
 // Reads what a person at this page sees and hears: pixels of every tile, peaks of everything that is played.
 (() => {
-  const hold = { context: null, nodes: new Map(), peers: [] };
+  const hold = { context: null, nodes: new Map() };
+  const peers = (window.__peers = []); // every connection this page has made
   const Real = window.RTCPeerConnection;
-  window.RTCPeerConnection = class extends Real { constructor(...all) { super(...all); hold.peers.push(this); } };
+  window.RTCPeerConnection = class extends Real { constructor(...all) { super(...all); peers.push(this); } };
 
   // A source keeps the track it was made with: after a new connection the same stream holds another one.
   function analyser(element) {
@@ -75,7 +76,7 @@
     const rows = [...document.querySelectorAll("audio")].map((one) => [one.dataset.mid, one.paused ? "paused" : "plays",
       one.readyState, one.srcObject?.getAudioTracks().map((track) => `${track.readyState}${track.muted ? " muted" : ""}`)]);
     const streams = [];
-    for (const pc of hold.peers.filter((one) => one.connectionState !== "closed")) {
+    for (const pc of peers.filter((one) => one.connectionState !== "closed")) {
       for (const one of (await pc.getStats()).values()) {
         if (one.kind !== "audio") continue;
         if (one.type === "inbound-rtp") {

@@ -26,26 +26,19 @@ pytestmark = [
 ]
 needs_firefox = pytest.mark.skipif(bool(marionette.available()), reason=marionette.available() or "Firefox")
 
-WATCH = """(() => {
-    const Real = window.RTCPeerConnection;
-    window.__pcs = [];
-    window.RTCPeerConnection = class extends Real { constructor(...all) { super(...all); window.__pcs.push(this); } };
-})();"""
-"""Put before everything else on a page: every connection it makes can be asked."""
-
-CAUGHT = """if (!window.__pcs) {
-    window.__pcs = [];
+CAUGHT = """if (!window.__peers) {
+    window.__peers = [];
     const real = RTCPeerConnection.prototype.getStats;
     RTCPeerConnection.prototype.getStats = function (...all) {
-        if (!window.__pcs.includes(this)) window.__pcs.push(this);
+        if (!window.__peers.includes(this)) window.__peers.push(this);
         return real.apply(this, all);
     };
 }"""
-"""The same where nothing can be put before the page: it reads its own statistics every second."""
+"""The list of ``ears.js`` where nothing can be put before the page: it reads its own statistics every second."""
 
 RECEIVED = """async () => {
     const sum = { audio: 0, energy: 0, frames: 0, codecs: [], live: 0 };
-    for (const pc of window.__pcs ?? []) {
+    for (const pc of window.__peers ?? []) {
         if (pc.signalingState === 'closed') continue;
         sum.live += 1;
         const rows = await pc.getStats();
@@ -115,8 +108,6 @@ async def test_after_a_cut_media_comes_back_once_and_the_person_is_told_what_was
         ):  # fmt: skip
             judge, plaintiff = inside[JUDGE.role], outside[PLAINTIFF.role]
             hearing = await court.create((JUDGE, CLERK, PLAINTIFF))
-            for one in (judge, plaintiff):
-                await one.context.add_init_script(WATCH)
             await judge.join(f"http://127.0.0.1:{port(court)}/j/{hearing.seats[JUDGE.role]['token']}")
             await plaintiff.join(f"http://{far.near}:{port(court)}/j/{hearing.seats[PLAINTIFF.role]['token']}")
             await judge.act("admit", hearing.seat(PLAINTIFF))
@@ -178,8 +169,6 @@ async def test_a_camera_that_prefers_h264_is_seen_and_voices_are_cleaned(
     async with at_browsers(playwright, (JUDGE, PLAINTIFF), tmp_path) as sitting:
         judge, plaintiff = sitting[JUDGE.role], sitting[PLAINTIFF.role]
         hearing = await court.create((JUDGE, CLERK, PLAINTIFF))
-        for one in (judge, plaintiff):
-            await one.context.add_init_script(WATCH)
         await plaintiff.context.add_init_script(PREFERS_H264)
         await judge.join(hearing.seats[JUDGE.role]["join_url"])
         await plaintiff.join(hearing.seats[PLAINTIFF.role]["join_url"])
@@ -195,7 +184,7 @@ async def test_a_camera_that_prefers_h264_is_seen_and_voices_are_cleaned(
         assert (await received(judge))["codecs"] == ["video/H264"]
         assert (await received(plaintiff))["codecs"] == ["video/VP8"]
         settings = await plaintiff.page.evaluate(
-            "() => window.__pcs.at(-1).getTransceivers().find((one) => one.mid === 'mic').sender.track.getSettings()"
+            "() => window.__peers.at(-1).getTransceivers().find((one) => one.mid === 'mic').sender.track.getSettings()"
         )
         for name in ("echoCancellation", "noiseSuppression", "autoGainControl"):
             assert settings[name] is True, settings
@@ -252,7 +241,6 @@ async def test_firefox_and_chromium_see_and_hear_each_other(playwright: Playwrig
         ):
             judge, party = inside[JUDGE.role], AtFirefox(browser)
             hearing = await court.create((JUDGE, CLERK, PLAINTIFF))
-            await judge.context.add_init_script(WATCH)
             await judge.join(f"http://127.0.0.1:{port(court)}/j/{hearing.seats[JUDGE.role]['token']}")
             await party.join(f"http://{far.near}:{port(court)}/j/{hearing.seats[PLAINTIFF.role]['token']}")
             await judge.act("admit", hearing.seat(PLAINTIFF))
@@ -276,7 +264,6 @@ async def test_firefox_as_a_witness_is_called_and_dismissed(playwright: Playwrig
         ):
             judge, witness = inside[JUDGE.role], AtFirefox(browser)
             hearing = await court.create((JUDGE, CLERK, WITNESS))
-            await judge.context.add_init_script(WATCH)
             await judge.join(f"http://127.0.0.1:{port(court)}/j/{hearing.seats[JUDGE.role]['token']}")
             await witness.join(f"http://{far.near}:{port(court)}/j/{hearing.seats[WITNESS.role]['token']}")
             await judge.act("open_hearing")

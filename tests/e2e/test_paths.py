@@ -40,16 +40,14 @@ pytestmark = [
 ]
 
 PEOPLE = (JUDGE, PLAINTIFF)
-# Keeps every connection of a page in sight, and may force it through a relay.
-PEERS = """(relay) => {
-    window.__peers = [];
+# Forces a page's connections through a relay whose URLs begin like this.
+RELAYED = """(relay) => {
     const Real = window.RTCPeerConnection;
     window.RTCPeerConnection = class extends Real {
         constructor(settings = {}) {
             const servers = (settings.iceServers ?? []).map(
-                (one) => ({ ...one, urls: [one.urls].flat().filter((url) => url.startsWith(relay.scheme ?? '')) }));
-            super(relay.only ? { ...settings, iceServers: servers, iceTransportPolicy: 'relay' } : settings);
-            window.__peers.push(this);
+                (one) => ({ ...one, urls: [one.urls].flat().filter((url) => url.startsWith(relay)) }));
+            super({ ...settings, iceServers: servers, iceTransportPolicy: 'relay' });
         }
     };
 }"""
@@ -75,7 +73,7 @@ async def hearing(
     near: str,
     *,
     more: Sequence[str] = (),
-    forced: dict[str, Any] | None = None,
+    relay: str = "",
     here: str = "127.0.0.1",
 ) -> AsyncIterator[tuple[Issued, dict[str, AtBrowser]]]:
     """An open hearing: the judge here, the plaintiff behind the launcher ``far``, who knows the pages as ``near``."""
@@ -89,8 +87,8 @@ async def hearing(
     ):
         sitting = {**inside, **outside}
         judge, plaintiff = sitting[JUDGE.role], sitting[PLAINTIFF.role]
-        await judge.context.add_init_script(f"({PEERS})({{}})")
-        await plaintiff.context.add_init_script(f"({PEERS})({json.dumps(forced or {})})")
+        if relay:
+            await plaintiff.context.add_init_script(f"({RELAYED})({json.dumps(relay)})")
         await judge.join(f"http://{here}:{pages}/j/{tokens[JUDGE.role]}")
         await plaintiff.join(f"http://{near}:{pages}/j/{tokens[PLAINTIFF.role]}")
         await judge.room("courtroom")
@@ -378,10 +376,9 @@ async def test_media_crosses_a_relay(playwright: Playwright, tmp_path: Path, way
             )  # fmt: skip
             async with Court(tmp_path / "data", *flags, host=everywhere) as court:
                 wrapper = far.wrapper(CHROMIUM, tmp_path)
-                forced = {"only": True, "scheme": url}
                 more = ("--ignore-certificate-errors",)
                 async with hearing(
-                    court, playwright, tmp_path, wrapper, pages, more=more, forced=forced, here=at
+                    court, playwright, tmp_path, wrapper, pages, more=more, relay=url, here=at
                 ) as (issued, sitting):  # fmt: skip
                     await see_and_hear(issued, sitting)
                     used = await path(sitting[PLAINTIFF.role])

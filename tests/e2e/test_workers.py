@@ -17,12 +17,6 @@ from tests.e2e.test_coming_back import PEOPLE, all_connected, causes, hears, in_
 
 pytestmark = pytest.mark.e2e
 
-WATCH = """(() => {
-    const Real = window.RTCPeerConnection;
-    window.__peers = [];
-    window.RTCPeerConnection = class extends Real { constructor(...all) { super(...all); window.__peers.push(this); } };
-})();"""
-"""Put before everything else on a page: its connections can be asked."""
 LIVE = "window.__peers.findLast((one) => one.connectionState === 'connected')"
 
 
@@ -76,8 +70,6 @@ async def test_two_hearings_on_two_workers_survive_the_death_of_one(playwright: 
         at_browsers(playwright, PEOPLE, tmp_path / "one") as first,
         at_browsers(playwright, PEOPLE, tmp_path / "two") as second,
     ):
-        for person in (*first.values(), *second.values()):
-            await person.context.add_init_script(WATCH)
         one = await in_session(court, first)
         two = await in_session(court, second)
         ours, others = await port_of(first[JUDGE.role]), await port_of(second[JUDGE.role])
