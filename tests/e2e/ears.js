@@ -1,5 +1,6 @@
 // Reads what a person at this page sees and hears: pixels of every tile, peaks of everything that is played.
 (() => {
+  const STALE_S = 0.3;
   const hold = { context: null, nodes: new Map() };
   const peers = (window.__peers = []); // every connection this page has made
   const Real = window.RTCPeerConnection;
@@ -12,7 +13,6 @@
     const known = hold.nodes.get(element);
     if (known?.track === track) return known.node;
     known?.source.disconnect();
-    hold.context ??= new AudioContext({ sampleRate: 48000 });
     const node = hold.context.createAnalyser();
     node.fftSize = 2048;
     node.smoothingTimeConstant = 0;
@@ -22,15 +22,18 @@
     return node;
   }
 
-  // The loudest bin of each audio element over `ms`, in Hz, with its level in dB; silent ones are left out.
+  // The loudest bin of each audio element over `ms`, in Hz, with its level in dB; silent ones are left out. The graph rests
+  // in between, since five pages that listen all the time are much of two cores; what it held before is not heard again.
   async function hear(ms) {
     const best = new Map();
+    hold.context ??= new AudioContext({ sampleRate: 48000 });
+    void hold.context.resume();
+    const fresh = hold.context.currentTime + STALE_S;
     const end = performance.now() + ms;
     while (performance.now() < end) {
       for (const element of document.querySelectorAll("audio")) {
         const node = analyser(element);
-        if (!node) continue;
-        await hold.context.resume();
+        if (!node || hold.context.currentTime < fresh) continue;
         const bins = new Float32Array(node.frequencyBinCount);
         node.getFloatFrequencyData(bins);
         let top = 2;
@@ -43,6 +46,7 @@
       }
       await new Promise((done) => setTimeout(done, 25));
     }
+    void hold.context.suspend();
     return [...best.values()].map((one) => ({ hz: Math.round(one.hz), level: Math.round(one.level), seat: one.seat }));
   }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, Error, Page, Playwright
 
-from tests.e2e.devices import EVERYBODY, Person, write_camera, write_microphone
+from tests.e2e.devices import EVERYBODY, JUDGE, Person, write_camera, write_microphone
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = (
@@ -93,6 +93,12 @@ class AtBrowser:
         await self.when("() => document.body.dataset.socket === 'up'")
         await self.page.locator(button).first.click()
 
+    async def goes_on(self) -> None:
+        """A judge who was cut off for some seconds finds the hearing held, and resumes it."""
+        if await self.page.evaluate("document.body.dataset.phase") == "technical_hold":
+            await self.act("resume")
+            await self.when("() => document.body.dataset.phase !== 'technical_hold'")
+
     # --- senses -----------------------------------------------------------------------------------
 
     async def see(self) -> dict[str, dict[str, Any]]:
@@ -131,8 +137,8 @@ async def at_browsers(
 ) -> AsyncIterator[dict[str, AtBrowser]]:  # fmt: skip
     """One browser a person, by role; closed at the end. ``clapper``: the role whose camera flashes as it beeps.
 
-    The clapper is a measuring device: a browser that waits for the others' turns beeps later than it flashes, and a
-    true record says so.
+    Two run on time where the others have to wait for their turns. The judge: without one for three seconds a hearing is
+    held. The clapper, a measuring device: it would beep later than it flashes, and a true record says so.
     """
     sitting: dict[str, AtBrowser] = {}
     async with contextlib.AsyncExitStack() as stack:
@@ -140,7 +146,7 @@ async def at_browsers(
             camera = write_camera(folder / f"{person.role}.y4m", person.colour)
             microphone = write_microphone(folder / f"{person.role}.wav", person.tone)
             browser = await playwright.chromium.launch(
-                executable_path=_on_time(executable, folder) if person.role == clapper else executable,
+                executable_path=on_time(executable, folder) if person.role in (JUDGE.role, clapper) else executable,
                 args=[
                     *FLAGS, *more, f"--use-file-for-fake-video-capture={camera}",
                     f"--use-file-for-fake-audio-capture={microphone}",
@@ -165,7 +171,7 @@ async def at_browsers(
             raise
 
 
-def _on_time(program: str, folder: Path) -> str:
+def on_time(program: str, folder: Path) -> str:
     """A script that runs ``program`` before others on this machine, where that is allowed (else as any other)."""
     script = folder / "on-time"
     script.write_text(f'#!/bin/sh\nrenice -n -15 -p $$ >/dev/null 2>&1\nexec {program} "$@"\n', encoding="utf-8")

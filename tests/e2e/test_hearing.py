@@ -36,19 +36,19 @@ async def everyone_sees_and_hears(sitting: dict[str, AtBrowser], hearing: Issued
     for person in people:
         await sitting[person.role].sees(colours(hearing, people))
     for person in people:
-        await hears_exactly(sitting[person.role], others(people, person))
+        await hears_exactly(sitting, person, others(people, person))
 
 
-async def hears_exactly(person: AtBrowser, tones: set[int]) -> None:
+async def hears_exactly(sitting: dict[str, AtBrowser], person: Person, tones: set[int]) -> None:
     """Waits until each of these tones has been heard, and nobody else over two and a half seconds.
 
     Not all in one window: a starved browser has holes in its sound, and makes clicks of no tone (0) around them.
     """
-    heard: set[int] = set()
-    windows: list[set[int]] = []
+    at, heard, windows = sitting[person.role], set[int](), list[set[int]]()
 
     async def exactly() -> bool:
-        now = await person.tones()
+        await sitting[JUDGE.role].goes_on()
+        now = await at.tones()
         windows.append(now)
         heard.update(now & tones)
         return heard == tones and now - tones <= {0}
@@ -56,8 +56,8 @@ async def hears_exactly(person: AtBrowser, tones: set[int]) -> None:
     try:
         await until(exactly, SLOW / 1000)
     except AssertionError as error:
-        found = await person.page.evaluate("() => window.__ears.hearing()")
-        raise AssertionError(f"{person.person.role}: {heard} of {tones}; {windows[-9:]}; {found}") from error
+        found = await at.page.evaluate("() => [window.__ears.hearing(), {...document.body.dataset}]")
+        raise AssertionError(f"{person.role}: {heard} of {tones}; {windows[-9:]}; {found}") from error
 
 
 async def nothing_of_the_hearing(witness: AtBrowser, hearing: Issued) -> None:
@@ -106,9 +106,9 @@ async def test_a_hearing_runs_from_summons_to_verified_archive(
 
         # The court mutes the plaintiff: the server stops forwarding, the plaintiff's own switch does not bring it back
         await judge.act("mute", hearing.seat(PLAINTIFF))
-        await hears_exactly(clerk, {JUDGE.tone, DEFENDANT.tone})
+        await hears_exactly(sitting, CLERK, {JUDGE.tone, DEFENDANT.tone})
         await judge.act("unmute", hearing.seat(PLAINTIFF))
-        await hears_exactly(clerk, {JUDGE.tone, PLAINTIFF.tone, DEFENDANT.tone})
+        await hears_exactly(sitting, CLERK, {JUDGE.tone, PLAINTIFF.tone, DEFENDANT.tone})
 
         # 传唤 and 退庭, with some seconds of each part on the record
         before = await some_seconds(COURT)

@@ -27,7 +27,7 @@ from tests.browser import harness
 from tests.browser.harness import Control
 from tests.e2e import relay
 from tests.e2e.court import Court, Issued, until
-from tests.e2e.devices import CLERK, JUDGE, PLAINTIFF
+from tests.e2e.devices import CLERK, JUDGE, PLAINTIFF, Person
 from tests.e2e.people import CHROMIUM, AtBrowser, at_browsers
 from tests.e2e.test_coming_back import browser_processes
 from tests.netlab import hosts, ways
@@ -103,11 +103,12 @@ async def see_and_hear(issued: Issued, sitting: dict[str, AtBrowser]) -> None:
     for person in PEOPLE:
         await sitting[person.role].sees({issued.seat(one): one.colour for one in PEOPLE})
     for person, other in ((JUDGE, PLAINTIFF), (PLAINTIFF, JUDGE)):
-        await until(lambda person=person, other=other: hears(sitting[person.role], {other.tone}))
+        await until(lambda person=person, other=other: hears(sitting, person, other))
 
 
-async def hears(person: AtBrowser, tones: set[int]) -> bool:
-    return await person.tones() == tones
+async def hears(sitting: dict[str, AtBrowser], person: Person, other: Person) -> bool:
+    await sitting[JUDGE.role].goes_on()
+    return await sitting[person.role].tones() == {other.tone}
 
 
 async def path(person: AtBrowser) -> dict[str, Any]:

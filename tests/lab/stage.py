@@ -20,7 +20,7 @@ from playwright.async_api import Error, Playwright
 
 from tests.e2e.court import Court, Issued, until
 from tests.e2e.devices import CLERK, DEFENDANT, JUDGE, PLAINTIFF, Person, write_microphone
-from tests.e2e.people import CHROMIUM, FLAGS, AtBrowser
+from tests.e2e.people import CHROMIUM, FLAGS, AtBrowser, on_time
 from tests.lab.carrier import Carrier, Subscriber
 from tests.lab.hall import PULSE, write_camera
 from tests.lab.proxy import Proxy
@@ -80,7 +80,7 @@ class Stage:
         self._browsers.append(stack)
         context = await self.playwright.chromium.launch_persistent_context(
             self.folder / profile,
-            executable_path=line.wrapper(CHROMIUM, self.folder) if line else CHROMIUM,
+            executable_path=line.wrapper(CHROMIUM, self.folder) if line else on_time(CHROMIUM, self.folder),
             args=[
                 *FLAGS, f"--unsafely-treat-insecure-origin-as-secure={origin}",
                 f"--use-file-for-fake-video-capture={camera}", f"--use-file-for-fake-audio-capture={microphone}",
@@ -200,9 +200,7 @@ class Stage:
         await until(self._connected, PATIENCE_S)
         for one in self.seated.values():
             await one.at.when(UP, instead=one.how)
-        if await self.judge.page.evaluate("document.body.dataset.phase") == "technical_hold":
-            await self.judge.act("resume")
-            await self.judge.when("() => document.body.dataset.phase === 'open'")
+        await self.judge.goes_on()
         await until(lambda: self._seen(start), PATIENCE_S)
 
     async def _connected(self) -> bool:
