@@ -44,7 +44,7 @@ class AtBrowser:
         self.context = context
         self.page = page
         self.console: list[str] = []
-        page.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))
+        page.on("console", lambda said: self.console.append(f"{said.type}: {said.text} {said.location['url']}"))
         page.on("pageerror", lambda error: self.console.append(f"error: {error}"))
         page.set_default_timeout(SLOW)
 

