@@ -33,6 +33,8 @@ FAILED = Path("build/screens/failed")
 """Where every page is pictured when a test fails."""
 SLOW = 120_000
 """Milliseconds a page may take on a shared machine; no test is about speed."""
+AGAIN_S = 15
+"""A page gives a command up after eight seconds and says so."""
 
 
 class AtBrowser:
@@ -82,16 +84,37 @@ class AtBrowser:
         """Waits until the page shows this room."""
         await self.when("name => document.body.dataset.room === name", name)
 
-    async def act(self, command: str, seat: str = "") -> None:
-        """Presses the button of a command (of a seat), once the page is connected."""
-        await self.press(f'[data-command="{command}"]' + (f'[data-seat="{seat}"]' if seat else ""))
+    async def act(self, command: str, seat: str = "", done: Callable[[], Awaitable[bool]] | None = None) -> None:
+        """Presses the button of a command (of a seat), once the page is connected, until ``done``."""
+        await self.press(f'[data-command="{command}"]' + (f'[data-seat="{seat}"]' if seat else ""), done)
         refused = await self.page.evaluate("document.querySelector('.toast.bad')?.textContent")
-        assert not refused, (command, refused)
+        assert done or not refused, (command, refused)
 
-    async def press(self, button: str) -> None:
-        """Presses what tells the court something, once the page is connected; who is not would be told so."""
-        await self.when("() => document.body.dataset.socket === 'up'")
-        await self.page.locator(button).first.click()
+    async def press(self, button: str, done: Callable[[], Awaitable[bool]] | None = None) -> None:
+        """Presses what tells the court something, once the page is connected; who is not would be told so.
+
+        Until ``done``, as people do: where a line falters a command is lost with its answer, and the person is told.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + SLOW / 1000
+        while True:
+            await self.when("() => document.body.dataset.socket === 'up'")
+            if done is None or await self.page.locator(button).count():
+                await self.page.locator(button).first.click()
+            again = loop.time() + AGAIN_S
+            while done is not None and not await done():
+                if loop.time() > again:
+                    break
+                await asyncio.sleep(0.1)
+            else:
+                return
+            assert loop.time() < end, (self.person.role, button, self.console[-5:])
+
+    async def is_in(self, room: str) -> bool:
+        return await self._holds("room => document.body.dataset.room === room", room)
+
+    async def in_phase(self, phase: str) -> bool:
+        return await self._holds("phase => document.body.dataset.phase === phase", phase)
 
     async def goes_on(self) -> None:
         """A judge who was cut off for some seconds finds the hearing held, and resumes it."""

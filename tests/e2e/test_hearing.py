@@ -89,17 +89,15 @@ async def test_a_hearing_runs_from_summons_to_verified_archive(
         await plaintiff.shot(SHOTS / "waiting-zh-1440.png")
         await nothing_of_the_hearing(witness, hearing)
         for person in (PLAINTIFF, DEFENDANT):
-            await clerk.act("admit", hearing.seat(person))
-            await sitting[person.role].room("courtroom")
-        await clerk.act("admit", hearing.seat(WITNESS))
-        await witness.room("witness_room")
+            party = sitting[person.role]
+            await clerk.act("admit", hearing.seat(person), lambda party=party: party.is_in("courtroom"))
+        await clerk.act("admit", hearing.seat(WITNESS), lambda: witness.is_in("witness_room"))
         await everyone_sees_and_hears(sitting, hearing, COURT)
         await nothing_of_the_hearing(witness, hearing)
         await witness.shot(SHOTS / "witness-zh-1440.png")
 
         # 开庭: the recording starts by itself
-        await judge.act("open_hearing")
-        await judge.when("() => document.body.dataset.phase === 'open'")
+        await judge.act("open_hearing", done=lambda: judge.in_phase("open"))
         await until(lambda: recording_is_on(court, hearing))
         await judge.shot(SHOTS / "judge-zh-1440.png")
         await plaintiff.shot(SHOTS / "party-zh-1440.png")
@@ -112,24 +110,20 @@ async def test_a_hearing_runs_from_summons_to_verified_archive(
 
         # 传唤 and 退庭, with some seconds of each part on the record
         before = await some_seconds(COURT)
-        await judge.act("call", hearing.seat(WITNESS))
-        await witness.room("courtroom")
+        await judge.act("call", hearing.seat(WITNESS), lambda: comes_to(judge, witness, "courtroom"))
         await everyone_sees_and_hears(sitting, hearing, EVERYBODY)
         await judge.shot(SHOTS / "judge-witness-zh-1440.png")
         during = await some_seconds(EVERYBODY)
-        await judge.act("dismiss", hearing.seat(WITNESS))
-        await witness.room("witness_room")
+        await judge.act("dismiss", hearing.seat(WITNESS), lambda: comes_to(judge, witness, "witness_room"))
         await nothing_of_the_hearing(witness, hearing)
         await everyone_sees_and_hears(sitting, hearing, COURT)
 
         # A raised hand is seen by the judge; leaving on purpose is the leave button
-        await plaintiff.press('[data-action="hand"]')
-        await until(lambda: hand_is_up(judge, hearing))
+        await plaintiff.press('[data-action="hand"]', lambda: hand_is_up(judge, hearing))
 
         after = await some_seconds(COURT)
         await judge.act("close_hearing")
-        await judge.press('#dialog-close_hearing [data-action="confirm"]')
-        await judge.when("() => document.body.dataset.phase === 'closed'")
+        await judge.press('#dialog-close_hearing [data-action="confirm"]', lambda: judge.in_phase("closed"))
         for name, one in sitting.items():
             problems = [line for line in one.console if line.startswith("error") and not passing(line)]
             assert not problems, (name, problems)
@@ -140,6 +134,11 @@ async def test_a_hearing_runs_from_summons_to_verified_archive(
         await the_archive_page_plays_and_verifies(staff[CLERK.role], court, hearing)
     reads = [entry["body"] for entry in await court.ledger(hearing.id) if entry["type"] == "archive_noted"]
     assert "read" in {note["what"] for note in reads}, "every reading of a recording is a ledger line"
+
+
+async def comes_to(judge: AtBrowser, witness: AtBrowser, room: str) -> bool:
+    await judge.goes_on()
+    return await witness.is_in(room)
 
 
 def passing(line: str) -> bool:
