@@ -3,7 +3,6 @@
 (() => {
   const { colour, tone } = window.__clapper;
   const BEEP_S = 0.2;
-  const STILL_MS = 200;
   let context = null;
 
   function sound() {
@@ -33,16 +32,11 @@
     canvas.width = 320;
     canvas.height = 240;
     const brush = canvas.getContext("2d");
-    let [shown, drawn] = ["", 0];
     setInterval(() => {
       const at = context.currentTime % 1;
-      const now = context.state === "running" && at < BEEP_S ? "#ffffff" : `rgb(${colour.join(",")})`;
-      // a picture is captured when it is drawn: at once when it changes, else as often as the others' cameras
-      if (now === shown && performance.now() - drawn < STILL_MS) return;
-      [shown, drawn] = [now, performance.now()];
-      brush.fillStyle = now;
+      brush.fillStyle = context.state === "running" && at < BEEP_S ? "#ffffff" : `rgb(${colour.join(",")})`;
       brush.fillRect(0, 0, 320, 240);
-    }, 40);
+      }, 40);
     return canvas.captureStream(25).getVideoTracks()[0];
   }
 
