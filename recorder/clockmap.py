@@ -12,6 +12,10 @@ the NTP clock to the court's. Each alone is wrong: RTP drifts, NTP may be hours 
 * NTP → court: ``offset = min(arrival - NTP)`` over a minute around, **one offset for everything one seat sends**, so
   its voice and its lips keep the relation that the sender gave them. What remains unknown is the shortest network
   delay.
+* That relation is believed as far as arrivals bear it out. Both go the same way, so a camera whose soonest picture is
+  for long more than ``PREPARED_US`` behind the soonest sound of the same two seconds names its pictures too early, and
+  what is more is taken off. (libwebrtc's ``TimestampAligner`` does so for good once frames were handed to it late: by
+  140 to 200 ms after a second in which the computer was too busy, measured in Chromium 156.)
 * Where the offset of a seat changes for good by more than 500 ms, a new epoch begins and nothing is averaged across.
 * A run without any report has only its arrivals: its own clock at the nominal rate, its own offset.
 """
@@ -37,6 +41,9 @@ DRIFT: Final = 0.0005  # no clock of a camera or a microphone drifts faster
 STEADY: Final = 4  # reports
 STEP_US: Final = 40_000
 LASTING: Final = 3  # windows a jump has to last before it is a new epoch and not a burst of late packets
+NEAR_US: Final = 2_000_000
+LONG: Final = 4  # windows of ``NEAR_US`` either side: more than half of them have to be behind
+PREPARED_US: Final = 20_000  # a sound leaves when its last sample is there, 20 ms after the first; a picture when coded
 
 Floats = npt.NDArray[np.float64]
 
@@ -46,10 +53,12 @@ def court_times(runs: Sequence[Run]) -> list[Ints]:
     senders = [sender_times(run) for run in runs]
     times: list[Ints] = [np.zeros(len(run.rtp), dtype=np.int64) for run in runs]
     for clock in _clocks(runs, senders):
-        offsets = _Offsets(clock.windows)
+        offsets, early = _Offsets(clock.windows), _Early(clock.members, runs, senders)
         for piece in clock.members:
             run, sender = runs[piece.run], senders[piece.run].ntp[piece.packets]
-            times[piece.run][piece.packets] = np.round(sender + offsets.at(run.at[piece.packets])).astype(np.int64)
+            at = run.at[piece.packets]
+            court = sender + offsets.at(at) + (early.at(at) if run.track.kind == "camera" else 0.0)
+            times[piece.run][piece.packets] = np.round(court).astype(np.int64)
     return times
 
 
@@ -157,7 +166,7 @@ def _clocks(runs: Sequence[Run], senders: Sequence[SenderTimes]) -> list[_Clock]
         mine = clocks[f"{run.label}/{run.track.worker}" if len(run.reports) else f"{run.label}//{which}"]
         for number in np.unique(sender.piece).tolist():
             piece = _Piece(which, sender.piece == number)
-            windows = _least(run.at[piece.packets], run.at[piece.packets] - sender.ntp[piece.packets])
+            windows = _least(run.at[piece.packets], run.at[piece.packets] - sender.ntp[piece.packets], WINDOW_US)
             clock = next((clock for clock in mine if clock.accepts(windows)), None)
             if clock is None:
                 clock = _Clock()
@@ -166,8 +175,8 @@ def _clocks(runs: Sequence[Run], senders: Sequence[SenderTimes]) -> list[_Clock]
     return [clock for group in clocks.values() for clock in group]
 
 
-def _least(at: Ints, delay: Floats) -> dict[int, float]:
-    keys = at // WINDOW_US
+def _least(at: Ints, delay: Floats, window_us: int) -> dict[int, float]:
+    keys = at // window_us
     found, where = np.unique(keys, return_inverse=True)
     least = np.full(len(found), np.inf)
     np.minimum.at(least, where, delay)
@@ -196,6 +205,30 @@ class _Offsets:
             inside = which == number
             out[inside] = np.interp(arrival[inside], self._centre[begin:end], self._value[begin:end])
         return out
+
+
+class _Early:
+    """By how much the cameras of one clock name their pictures too early, by what arrives with their sound."""
+
+    def __init__(self, members: Sequence[_Piece], runs: Sequence[Run], senders: Sequence[SenderTimes]) -> None:
+        soonest: dict[str, dict[int, float]] = {"microphone": {}, "camera": {}}
+        for piece in members:
+            run = runs[piece.run]
+            if (windows := soonest.get(run.track.kind)) is not None:
+                at = run.at[piece.packets]
+                for key, delay in _least(at, at - senders[piece.run].ntp[piece.packets], NEAR_US).items():
+                    windows[key] = min(windows.get(key, delay), delay)
+        sound, picture = soonest["microphone"], soonest["camera"]
+        keys = sorted(sound.keys() & picture.keys())
+        behind = np.array([picture[key] - sound[key] for key in keys], dtype=np.float64)
+        lasting = [np.median(behind[max(0, line - LONG) : line + LONG + 1]) for line in range(len(behind))]
+        self._centre = np.array(keys, dtype=np.float64) * NEAR_US + NEAR_US // 2
+        self._value = np.clip(np.array(lasting, dtype=np.float64) - PREPARED_US, 0, DISAGREE_US)
+
+    def at(self, arrival: Ints) -> Floats:
+        if not len(self._centre):
+            return np.zeros(len(arrival), dtype=np.float64)
+        return np.interp(arrival, self._centre, self._value)
 
 
 def epoch_starts(least: Floats) -> list[int]:

@@ -57,7 +57,7 @@ WORTH_BYTES: Final = 16 << 20  # of capture: whoever has to index as much will n
 UNITS: Final[dict[Kind, int]] = {"sound": 1, "picture": 16}  # what a frame costs
 NICENESS: Final = 10
 MAX_WORKERS: Final = 64
-_FORMAT: Final = 4  # of chunks and index; another number clears those of before away
+_FORMAT: Final = 5  # of chunks and index; another number clears those of before away
 _CHUNK: Final = re.compile(
     r"(chunk-[0-9]{5}\.(packets|mp4|pcm)|sound-[0-9]{5}\.(pcm|json))(\.([0-9]+\.)?tmp)?|(sound|programme)\.tmp"
 )

@@ -30,18 +30,26 @@ def run(
     start: float = 0.0,
     late: float = 0.0,
     lost: tuple[float, float] | None = None,
+    early: tuple[float, float] | None = None,
+    held: tuple[float, float, float] | None = None,
 ) -> tuple[Run, np.ndarray]:
     """A sender whose media clock is off by ``drift_ppm``, its NTP clock by ``ntp_offset``; and the true times.
 
-    ``late``: seconds a report's NTP is late at most; ``lost``: from when on how many seconds are missing in its media.
+    ``late``: seconds a report's NTP is late at most; ``lost``: from when on how many seconds are missing in its media;
+    ``early``: from when on its stamps name their moment how many seconds too early, its reports agreeing with them;
+    ``held``: from when to when everything leaves how many seconds late.
     """
     random_ = random.Random(seed)
     true = BASE + np.arange(int(start * 1e6), int((start + seconds) * 1e6), step_us, dtype=np.int64)
     since = (true - BASE).astype(float)
     gone, missing = lost or (np.inf, 0.0)
     media = since / 1e6 - np.where(since / 1e6 >= gone, missing, 0.0)
+    if early:
+        media = media - np.where(since / 1e6 >= early[0], early[1], 0.0)
     rtp = np.round(12345 + media * (1 + drift_ppm / 1e6) * rate).astype(np.int64)
     at = true + DELAY + np.array([int(random_.expovariate(1 / 15_000)) for _ in true])
+    if held:
+        at = at + np.where((since / 1e6 >= held[0]) & (since / 1e6 < held[1]), int(held[2] * 1e6), 0)
     rows = []
     if reports:
         for moment in np.arange(start + first_report, start + seconds, reports):
@@ -97,6 +105,33 @@ def test_sound_that_a_device_lost_for_good_is_followed() -> None:
     (times,) = court_times([voice])
     far = np.abs(spoken - BASE - 150_000_000) > 5_500_000
     assert np.abs(error(times, spoken)[far]).max() < 10
+
+
+@pytest.mark.parametrize("early", [0.06, 0.18, 0.29])
+def test_pictures_that_are_stamped_too_early_for_good_are_put_where_they_belong(early: float) -> None:
+    """As browsers do once a camera's pictures were handed to them late (libwebrtc's ``TimestampAligner``)."""
+    voice, spoken = run("a", 48_000, 20_000, 120, ntp_offset=7_000, seed=1)
+    camera, filmed = run("a", 90_000, 40_000, 120, ntp_offset=7_000, seed=2, early=(60.0, early))
+    heard, seen = court_times([voice, camera])
+    calm = np.abs(filmed - BASE - 60_000_000) > 4_000_000
+    assert np.abs(error(heard, spoken)).max() < 10
+    assert np.abs(error(seen, filmed)[calm]).max() < 35, "20 ms are never known: how long coding takes"
+    assert np.abs(error(seen, filmed)[filmed < BASE + 56_000_000]).max() < 10
+
+
+def test_pictures_that_come_late_for_some_seconds_keep_their_moment() -> None:
+    """A computer that is busy for five seconds sends its pictures late; they were taken when they say."""
+    voice, _ = run("a", 48_000, 20_000, 120, seed=1)
+    camera, filmed = run("a", 90_000, 40_000, 120, seed=2, held=(60.0, 65.0, 0.2))
+    _, seen = court_times([voice, camera])
+    assert np.abs(error(seen, filmed)).max() < 10
+
+
+def test_what_holds_voice_and_lips_up_alike_moves_neither() -> None:
+    voice, _ = run("a", 48_000, 20_000, 120, seed=1, held=(40.0, 80.0, 0.2))
+    camera, filmed = run("a", 90_000, 40_000, 120, seed=2, held=(40.0, 80.0, 0.2))
+    _, seen = court_times([voice, camera])
+    assert np.abs(error(seen, filmed)).max() < 10
 
 
 def test_packets_before_the_first_report_are_placed_too() -> None:
