@@ -4,7 +4,7 @@ Rules
 * Newest view wins: a socket has at most one view waiting here and one in its queue; a slow reader misses old ones and
   never makes anybody wait. Signals are few and bounded; the oldest go first.
 * The actor of a command is the seat that signed in. Every command is answered ``{ok, seq}`` or ``{ok: false, code,
-  message}``.
+  message}``; one that is sent again with its id is answered again and not carried out again (``answered``).
 * How a connection ended goes to the court as a fact, never as a judgement: ``socket_closed_clean`` (the page said
   good-bye), ``heartbeat_silent`` (nothing came for two ping times), ``socket_dropped`` (the rest),
   ``closed_by_server``.
@@ -27,6 +27,7 @@ from socketio.exceptions import ConnectionRefusedError as Rejected
 from courtroom.catalogue import Language
 from courtroom.errors import BadMessage, CourtroomError, Refused, Unavailable
 from courtroom.hearing.presence import CLOSED_BY_SERVER, HEARTBEAT_SILENT, SOCKET_CLOSED_CLEAN, SOCKET_DROPPED
+from courtroom.server.answered import Answered
 from courtroom.server.auth import Doors, Seated, court_now
 from courtroom.server.commands import ClientFact, MediaPreferences, parse
 from courtroom.server.health import Meters
@@ -143,6 +144,7 @@ class Signalling:
         self._rate = Buckets(limits.socket)
         self._sessions: dict[str, SocketSession] = {}
         self._networks = Networks()
+        self._answered = Answered()
         self._seen: dict[str, float] = {}  # engine sockets that nobody sits on yet
         self.sockets = CourtSocketServer(limits.message, limits.ping_s)
         self.sockets.on("connect", self._connect, namespace=NAMESPACE)
@@ -206,6 +208,15 @@ class Signalling:
             return self._refusal(Refused("too_fast"), session.lang, kind)
         session.waiting += 1
         try:
+            seat = f"{session.seated.courtroom.hearing.id}/{session.seated.seat}"
+            return await self._answered.once(seat, message, lambda plain: self._answer(session, plain, kind))
+        except CourtroomError as error:
+            return self._refusal(error, session.lang, kind)
+        finally:
+            session.waiting -= 1
+
+    async def _answer(self, session: SocketSession, message: object, kind: object) -> dict[str, Any]:
+        try:
             seq = await self._carry_out(session, message)
         except BadMessage as error:
             session.close("bad_message")
@@ -215,8 +226,6 @@ class Signalling:
         except Exception as error:
             log.error("bug", route="socket command", fault=error)
             return self._refusal(CourtroomError("internal_error"), session.lang, kind)
-        finally:
-            session.waiting -= 1
         self._meters.command(str(kind), "done")
         return {"ok": True, "seq": seq}
 
@@ -281,6 +290,7 @@ class Signalling:
     async def _reap(self) -> None:
         while True:
             await asyncio.sleep(min(REAP_S, self._limits.unseated_s))
+            self._answered.forget()
             now, seated = time.monotonic(), self.sockets.seated()
             unseated = [one for one in self.sockets.eio.sockets if one not in seated]
             self._seen = {one: self._seen.get(one, now) for one in unseated}

@@ -208,6 +208,38 @@ async def test_what_is_not_a_command_is_refused(made: Made, message: object, cod
         assert made.room.hearing.seq == before
 
 
+async def test_a_command_that_is_sent_again_is_carried_out_once(made: Made) -> None:
+    """By the same connection while it is being worked out, and by the next one afterwards."""
+    order = {"type": "admit", "seat": made.seats["plaintiff"]["id"], "id": "k-1"}
+    too_early = {"type": "resume", "id": "k-2"}
+    async with seated(made, "plaintiff"):
+        async with seated(made, "presiding_judge") as judge:
+            first, again = await asyncio.gather(judge.raw(order), judge.raw(order))
+            refused = await judge.raw(too_early)
+        assert first["ok"]
+        assert first == again
+        async with seated(made, "presiding_judge") as judge:
+            assert await judge.raw(order) == first
+            assert await judge.raw(too_early) == refused
+    admitted = [entry for entry in made.room.entries if entry.body.get("why") == "admitted"]
+    assert len(admitted) == 1
+    assert not refused["ok"]
+
+
+@pytest.mark.parametrize("name", ["", "x" * 33, "a b", 5, None, ["k"], "k\n"])
+async def test_an_id_that_is_none_is_refused(made: Made, name: object) -> None:
+    async with seated(made, "plaintiff") as one:
+        assert (await one.raw({"type": "raise_hand", "id": name}))["code"] == "bad_command"
+
+
+async def test_one_id_is_one_command_of_one_seat(made: Made) -> None:
+    async with seated(made, "presiding_judge") as judge, seated(made, "plaintiff") as plaintiff:
+        assert (await judge.raw({"type": "admit", "seat": made.seats["plaintiff"]["id"], "id": "k"}))["ok"]
+        other = await judge.raw({"type": "admit", "seat": made.seats["defendant"]["id"], "id": "k"})
+        assert other["code"] == "bad_command"
+        assert (await plaintiff.raw({"type": "open_hearing", "id": "k"}))["code"] == "not_allowed"
+
+
 async def test_a_lone_surrogate_is_not_text(made: Made, http: aiohttp.ClientSession) -> None:
     ws = await raw_socket(made, http, "presiding_judge")
     await ws.send_str('42/hearing,7["command",{"type":"recess","reason":"\\ud800"}]')
