@@ -19,6 +19,8 @@ async def rooms() -> AsyncIterator[House]:
 @pytest.fixture
 def court_house(rooms: House) -> House:
     rooms.court.commands.clear()
+    rooms.court.ids.clear()
+    rooms.court.hang_up_on.clear()
     rooms.court.posts.clear()
     rooms.court.refuse.clear()
     return rooms

@@ -46,6 +46,8 @@ class Court:
     """What the pages did, and how the court answers."""
 
     commands: list[dict[str, Any]] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)  # of ``commands``
+    hang_up_on: list[str] = field(default_factory=list)  # types whose next answer is cut off
     posts: list[tuple[str, Any]] = field(default_factory=list)
     refuse: dict[str, str] = field(default_factory=dict)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -269,7 +271,11 @@ def _connect(court: Court) -> Any:
 
 def _command(court: Court) -> Any:
     async def command(_sid: str, message: dict[str, Any]) -> dict[str, Any]:
+        court.ids.append(message.pop("id"))
         court.commands.append(message)
+        if message["type"] in court.hang_up_on:
+            court.hang_up_on.remove(message["type"])
+            await court.hang_up()
         code = court.refuse.get(message["type"])
         return {"ok": False, "code": code, "message": "法庭现在不能准许。"} if code else {"ok": True, "seq": 42}
 

@@ -433,6 +433,25 @@ async def test_button_pressed_while_signalling_falters_is_carried_out_when_it_is
         assert await screen.page.locator(".toast.bad").count() == 0
 
 
+async def test_a_command_whose_answer_is_cut_off_is_sent_again_under_its_id(court_house: House) -> None:
+    async with court_house.open("party", script=PATIENT) as screen:
+        await screen.hall("room")
+        await screen.page.wait_for_selector("body[data-socket=up]")
+        court_house.court.hang_up_on.append("raise_hand")
+        await screen.page.locator("[data-action=hand]").first.click()
+        async with asyncio.timeout(60):
+            while len(found := numbered(court_house, "raise_hand")) < 2:
+                await asyncio.sleep(0.02)
+        assert await screen.page.locator(".toast.bad").count() == 0
+        assert len(set(found)) == 1
+
+
+def numbered(where: House, kind: str) -> list[str]:
+    """The ids of the commands of this type."""
+    given = zip(where.court.ids, where.court.commands, strict=True)
+    return [name for name, message in given if message["type"] == kind]
+
+
 async def test_who_is_cut_off_is_told_so_about_a_button_and_not_that_some_seat_is(court_house: House) -> None:
     async with court_house.open("party") as screen:
         await screen.hall("room")

@@ -3,18 +3,23 @@
  *
  * Rules: reconnects for ever by itself, except when another login took the seat or the seat was removed; a command is
  * answered or fails after `ANSWER_MS`, never hangs; one that is given while signalling is away for a moment goes out when it is back,
- * or fails after `BLIP_MS`; the server's view is handed on whole.
+ * or fails after `BLIP_MS`; one whose answer was cut off is sent again under its id, which the court carries out once; the server's
+ * view is handed on whole.
  */
 
 import { io } from '/static/vendor/socket.io.esm.min.js';
 
 const ANSWER_MS = 8000;
 const BLIP_MS = 4000;
+const AGAIN_MS = 2000; // at least, for one that is sent again
 const MAX_WAITING = 8;
 /** One attempt may take three times what the last good one took, at first: after a cut TCP's own back-off would cost seconds. */
 const ATTEMPT_MS = { least: 500, first: 1500, most: 8000 };
 const QUICK = 12; // attempts before the pauses grow: many seats come back at once to a court that was restarted
 const PAUSE_MS = { least: 80, quick: 200, most: 3000 };
+
+/** By chance, and nobody else's. @param {number} bytes */
+const name = (bytes) => Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (b) => b.toString(16).padStart(2, '0')).join('');
 
 /** @typedef {{ok: boolean, seq?: number, code?: string, message?: string}} Answer */
 /** @typedef {{kind: string, code?: string}} Signal */
@@ -30,7 +35,7 @@ export class Connection {
   constructor(seat, lang, listener) {
     this.final = false;
     this.waiting = 0; // commands that wait for signalling
-    this.auth = { seat, lang, page: Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, '0')).join('') };
+    this.auth = { seat, lang, page: name(12) };
     this.socket = io('/hearing', {
       auth: (/** @type {(auth: object) => void} */ give) => give(this.auth),
       transports: ['websocket', 'polling'], reconnectionDelay: PAUSE_MS.least, reconnectionDelayMax: PAUSE_MS.quick, randomizationFactor: 0.5,
@@ -118,11 +123,16 @@ export class Connection {
    */
   async command(type, fields = {}) {
     if (!(await this.#there())) return { ok: false, code: 'not_connected' };
-    try {
-      return await this.socket.timeout(ANSWER_MS).emitWithAck('command', { type, ...fields });
-    } catch {
-      return { ok: false, code: 'no_answer' };
-    }
+    const message = { id: name(8), type, ...fields };
+    const end = performance.now() + ANSWER_MS;
+    let patience = ANSWER_MS;
+    do {
+      try {
+        return await this.socket.timeout(patience).emitWithAck('command', message);
+      } catch { /* the line was cut, which the library tells at once, or nobody answered in time */ }
+      patience = Math.max(AGAIN_MS, end - performance.now());
+    } while (performance.now() < end && (await this.#there()));
+    return { ok: false, code: 'no_answer' };
   }
 }
 
